@@ -1,0 +1,84 @@
+package bpf
+
+// The structs that BPF programs share with the session besides the wire of package schemas. bpf/src/wire.h is generated from both.
+
+// Call is the head of a value in an in-flight map: a call that has been entered. The image of its record follows, as it was made at the
+// entry: a whole record, with the fields that are read at the return marked null.
+type Call struct {
+	State uint32 // Call...
+	Stmt  uint32 // statement's number within its layer (system calls)
+	Args  [10]uint64
+}
+
+// States of a Call.
+const (
+	CallIdle     = 0 // the task is known and in no call
+	CallActive   = 1 // the call is under way, the image holds
+	CallFiltered = 2 // the call is under way, and the filter left it out
+)
+
+// Frame is the key of calls of functions: the task and where its stack was.
+type Frame struct {
+	Task uint64 // address of the task_struct
+	SP   uint64 // stack pointer of the caller, or depth << 32 | site
+}
+
+// Target is the value of a process in the target map; the key is its thread group id.
+type Target struct {
+	State uint32 // Target...
+	Pad   uint32
+	Start uint64 // boot clock, ns, of the process; 0: not known
+}
+
+// States of a Target.
+const (
+	TargetActive = 1
+	TargetArmed  = 2 // recorded from its next execve on
+)
+
+// CPU is the state of a CPU's scratch slots. Slot 0 collects a batch; the others take single records of programs that interrupt its owner.
+type CPU struct {
+	Busy      [4]uint32
+	Seq       uint64
+	SingleSeq uint64
+	TaskLost  uint64 // task events that did not fit into their buffer
+}
+
+// Session is what the programs learn when the recording starts.
+type Session struct {
+	Start uint64 // boot clock, ns: the first probe of a call was attached
+}
+
+// Params are the numbers that a copy of a program is made with: each is a move of ParamBase + its index that the compiler replaces.
+type Param int32
+
+// ParamBase is added to a parameter's index in the object.
+const ParamBase = 0x50540000
+
+// The parameters.
+const (
+	ParamMode       Param = iota // of compile.TargetMode
+	ParamSelf                    // the recorder's thread group
+	ParamChildren                // 1: children of targets are targets
+	ParamCmpxchg                 // 1: the kernel has compare-and-exchange
+	ParamTaskBTF                 // 1: bpf_get_current_task_btf
+	ParamTaskRegs                // 1: bpf_task_pt_regs
+	ParamCookie                  // 1: the attach cookie is the site
+	ParamSite                    // the site where there is no cookie
+	ParamTable                   // table id
+	ParamRoom                    // the most bytes of a record, slack included
+	ParamSlot                    // bytes of a scratch slot
+	ParamFilter                  // 1: there is a filter at the entry
+	ParamExitFilter              // 1: there is a filter at the return
+	ParamArgs                    // calls: bit i: argument i is used
+	ParamStmt                    // Call.Stmt
+	ParamErrno                   // 1: a return value in -4095..-1 is an errno
+	ParamUser                    // 1: arguments are those of a user function
+	paramEnd
+)
+
+// ParamCount is the number of parameters.
+const ParamCount = int(paramEnd)
+
+// SiteSkipped marks a system call's slot whose calls are counted and not recorded: the kernel's own calls for uprobes.
+const SiteSkipped = 0x80000000
