@@ -1,29 +1,35 @@
 package record
 
 import (
+	"sync/atomic"
+
 	"probetape/record/launch"
 )
 
 // command is the recorded command's life.
 type command struct {
-	held   *launch.Held
-	done   chan struct{} // closed when it has ended
-	status launch.Status
-	err    error
+	held    *launch.Held
+	started atomic.Bool
+	done    chan struct{} // closed when it has ended; status and err are set by then
+	status  launch.Status
+	err     error
 }
 
-// run releases the command, waits for its end, and then ends the recording.
-func (c *command) run(stop func(reason string) error) {
-	defer close(c.done)
-	refused := c.held.Release()
-	c.status, c.err = c.held.Wait()
-	reason := ReasonCommand
-	if refused != nil {
-		c.err, reason = refused, ReasonNoCommand
-	}
-	if err := stop(reason); err != nil && c.err == nil {
-		c.err = err
-	}
+func newCommand(held *launch.Held) *command { return &command{held: held, done: make(chan struct{})} }
+
+// start releases the command. Its end ends the recording.
+func (c *command) start(stop func(reason string)) {
+	c.started.Store(true)
+	go func() {
+		refused := c.held.Release()
+		c.status, c.err = c.held.Wait()
+		reason := ReasonCommand
+		if refused != nil {
+			c.err, reason = refused, ReasonNoCommand
+		}
+		close(c.done)
+		stop(reason)
+	}()
 }
 
 // ended reports whether the command has ended.

@@ -10,19 +10,26 @@ type stopper struct {
 	mu        sync.Mutex
 	why       string
 	interrupt func() error
+	err       error // of interrupt
 }
 
-// ask ends the recording; the first reason counts.
-func (s *stopper) ask(reason string) error {
+// ask ends the recording; the first reason counts. Waking the loop up is a courtesy: it looks ten times a second anyhow.
+func (s *stopper) ask(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.why == "" {
 		s.why = reason
 	}
-	if s.interrupt == nil {
-		return nil
+	if s.interrupt != nil && s.err == nil {
+		s.err = s.interrupt()
 	}
-	return s.interrupt()
+}
+
+// failed returns the error of waking the loop up.
+func (s *stopper) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
 }
 
 // onAsk sets what wakes the loop up.

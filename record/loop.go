@@ -329,7 +329,7 @@ func (l *loop) runningCall(record []byte) error { return l.decoder.Record(0, rec
 
 // finish is steps 7 and 8. Whatever fails, the rest is still done: what was recorded is kept.
 func (l *loop) finish() error {
-	errs := []error{l.session.Detach()}
+	errs := []error{l.stop.failed(), l.session.Detach()}
 	end := l.clock.Boot()
 	errs = append(errs, l.session.Flush(), l.read(0))
 	// Nothing is on its way any more: the last reading can be compared, and all that was decoded was sent before now.

@@ -1,8 +1,10 @@
 package record
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"probetape/record/proc"
 	"probetape/schemas"
@@ -395,4 +397,19 @@ func (t *tasks) unlink(k *task) {
 			return
 		}
 	}
+}
+
+// watched returns the tasks alive that are targets, or all of user space but process self, in the order of their ids.
+func (t *tasks) watched(all bool, self uint32) []*task {
+	var list []*task
+	for _, k := range t.byTID {
+		if k.Exit == 0 && k.PID != self && (k.Target || all && !k.Kernel) {
+			t.want(k)
+			list = append(list, k)
+		}
+	}
+	slices.SortFunc(list, func(a, b *task) int {
+		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.TID, b.TID))
+	})
+	return list
 }

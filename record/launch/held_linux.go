@@ -105,6 +105,9 @@ func (h *Held) Release() error {
 	return &CannotRunError{Name: h.command.Args[0], Err: cause}
 }
 
+// Name is the command as it was typed.
+func (h *Held) Name() string { return h.command.Args[0] }
+
 // Wait waits for the command's end.
 func (h *Held) Wait() (Status, error) {
 	state, err := h.process.Wait()

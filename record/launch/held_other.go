@@ -18,6 +18,9 @@ func Start(*Command) (*Held, error) { return nil, errNeedsLinux }
 // Release needs Linux.
 func (h *Held) Release() error { return errNeedsLinux }
 
+// Name needs Linux.
+func (h *Held) Name() string { return "" }
+
 // Wait needs Linux.
 func (h *Held) Wait() (Status, error) { return Status{}, errNeedsLinux }
 
