@@ -12,6 +12,7 @@ type Options struct {
 	BufferBytes     int    // of the event buffer, per CPU, rounded up to a power of two pages; 0: DefaultBuffer
 	TaskBufferBytes int    // of the task buffer, per CPU; 0: DefaultTaskBuffer
 	Cgroup          string // TargetCgroup: the cgroup's directory
+	RunStats        bool   // count the programs' runs and time (Stats); it costs each run two readings of the clock
 }
 
 // Defaults of Options, per CPU.

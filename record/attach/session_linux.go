@@ -2,60 +2,220 @@ package attach
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"sync"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"probetape/bpf"
 	"probetape/record/compile"
 	"probetape/record/ring"
 )
-
-// errUnbuilt is replaced with the implementation that follows this signature.
-var errUnbuilt = errors.New("attaching: not built yet")
 
 // Session is a program loaded into the kernel.
 //
 // Its life: Open, AttachTasks, AddTargets (or Arm), Attach, then Flush and Counters now and then while Events and Tasks are read; at the
 // end Detach, which returns when no program runs any more, a last Flush, a last reading of both buffers, Counters, Running, Close.
-type Session struct{}
+type Session struct {
+	prog   *compile.Program
+	coll   *ebpf.Collection
+	events *ring.Reader
+	tasks  *ring.Reader
+	cgroup *os.File
+	stats  []closer // BPF_ENABLE_STATS
+	links  []link.Link
+	cpus   []int
+	counts counts
+}
 
-// Features tries out what the running kernel can do.
-func Features() (compile.Features, error) { return compile.Features{}, errUnbuilt }
+type closer interface{ Close() error }
 
 // Open loads a program. A program that the verifier refuses gives a *VerifierError with the place in the probe text.
-func Open(prog *compile.Program, opts Options) (*Session, error) { return nil, errUnbuilt }
+func Open(prog *compile.Program, opts Options) (*Session, error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("lifting the memlock limit: %w", err)
+	}
+	cpus, err := onlineCPUs()
+	if err != nil {
+		return nil, err
+	}
+	coll, err := ebpf.NewCollection(prog.Spec)
+	if err != nil {
+		return nil, loadError(prog, err)
+	}
+	s := &Session{prog: prog, coll: coll, cpus: cpus}
+	if err := s.open(opts); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Session) open(opts Options) error {
+	var err error
+	size := orDefault(opts.BufferBytes, DefaultBuffer)
+	if s.events, err = ring.New(s.coll.Maps[bpf.MapEvents], size, size/4); err != nil {
+		return err
+	}
+	size = orDefault(opts.TaskBufferBytes, DefaultTaskBuffer)
+	if s.tasks, err = ring.New(s.coll.Maps[bpf.MapTasks], size, size/2); err != nil {
+		return err
+	}
+	if opts.RunStats {
+		stats, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
+		if err != nil {
+			return fmt.Errorf("enabling run time statistics of BPF programs: %w", err)
+		}
+		s.stats = append(s.stats, stats)
+	}
+	if s.prog.Config.Mode == compile.TargetCgroup {
+		return s.setCgroup(opts.Cgroup)
+	}
+	return nil
+}
+
+func orDefault(n, otherwise int) int {
+	if n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+func (s *Session) setCgroup(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("opening cgroup: %w", err)
+	}
+	s.cgroup = f
+	if err := s.coll.Maps[bpf.MapCgroups].Put(uint32(0), uint32(f.Fd())); err != nil {
+		return fmt.Errorf("making cgroup %q the target (it must be of version 2): %w", dir, err)
+	}
+	return nil
+}
 
 // Events returns the reader of the event samples, for package decode.
-func (s *Session) Events() *ring.Reader { return nil }
+func (s *Session) Events() *ring.Reader { return s.events }
 
 // Tasks returns the reader of the task events: each sample is one schemas.WireTask, cut off after the used part of Exe.
-func (s *Session) Tasks() *ring.Reader { return nil }
+func (s *Session) Tasks() *ring.Reader { return s.tasks }
 
 // AddTargets makes processes targets, by thread group id.
-func (s *Session) AddTargets(tgids ...uint32) error { return errUnbuilt }
+func (s *Session) AddTargets(tgids ...uint32) error {
+	for _, id := range tgids {
+		if err := s.setTarget(id, bpf.TargetActive); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-// Arm makes a process a target that is recorded from its next execve on, that call included.
-func (s *Session) Arm(tgid uint32) error { return errUnbuilt }
+// Arm makes a process a target that is recorded from its next execve on, that call included where the plan has it.
+func (s *Session) Arm(tgid uint32) error { return s.setTarget(tgid, bpf.TargetArmed) }
+
+func (s *Session) setTarget(tgid uint32, state uint32) error {
+	if s.prog.Config.Mode != compile.TargetPIDs {
+		return fmt.Errorf("adding process %d to the targets: the recording's targets are not processes", tgid)
+	}
+	if err := s.coll.Maps[bpf.MapTargets].Put(tgid, bpf.Target{State: state}); err != nil {
+		return fmt.Errorf("adding process %d to the targets: %w", tgid, err)
+	}
+	return nil
+}
 
 // AttachTasks attaches the programs that follow tasks: creation, execve, renaming, exit. They come before AddTargets, so that no child
 // escapes between the reading of /proc and the recording.
-func (s *Session) AttachTasks() error { return errUnbuilt }
+func (s *Session) AttachTasks() error {
+	for _, t := range []struct{ point, prog string }{
+		{"sched_process_free", bpf.ProgTaskFree},
+		{"sched_process_exit", bpf.ProgTaskExit},
+		{"task_rename", bpf.ProgTaskRename},
+		{"sched_process_exec", bpf.ProgTaskExec},
+		{"task_newtask", bpf.ProgTaskNew},
+	} {
+		if err := s.rawTracepoint(t.point, t.prog); err != nil {
+			return fmt.Errorf("following tasks: %w", err)
+		}
+	}
+	return nil
+}
 
-// Attach attaches the sites and returns one result for each, indexed by site. A site that fails does not stop the others.
-func (s *Session) Attach() []SiteResult { return nil }
-
-// Flush sends what the CPUs have collected. The samples are in the buffers when it returns.
-func (s *Session) Flush() error { return errUnbuilt }
-
-// Counters returns every site's counters, indexed by site. The slice is the session's and is overwritten by the next call.
-func (s *Session) Counters() ([]Counts, error) { return nil, errUnbuilt }
-
-// Running hands over the calls still under way as records (decode.Decoder.Record) with the end "running". fn's record is valid during the call.
-// It is called after Detach.
-func (s *Session) Running(fn func(record []byte) error) error { return errUnbuilt }
-
-// Stats returns what the programs have cost so far.
-func (s *Session) Stats() (Stats, error) { return Stats{}, errUnbuilt }
+// rawTracepoint attaches a program for the session's life.
+func (s *Session) rawTracepoint(name, prog string) error {
+	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: s.coll.Programs[prog]})
+	if err != nil {
+		return fmt.Errorf("attaching raw tracepoint %q: %w", name, err)
+	}
+	s.links = append(s.links, l)
+	return nil
+}
 
 // Detach detaches every site, and the task programs, and returns when none of them runs any more.
-func (s *Session) Detach() error { return errUnbuilt }
+func (s *Session) Detach() error {
+	err := closeLinks(s.links)
+	s.links = nil
+	return errors.Join(err, quiesce())
+}
+
+// closeLinks closes links, the last first: the entries of calls before their exits. Each may wait for a grace period of RCU, so many
+// wait side by side.
+func closeLinks(links []link.Link) error {
+	const atOnce = 32
+	var errs []error
+	for len(links) > 0 {
+		n := max(0, len(links)-atOnce)
+		batch := links[n:]
+		links = links[:n]
+		results := make([]error, len(batch))
+		var wait sync.WaitGroup
+		for i, l := range batch {
+			wait.Go(func() { results[i] = l.Close() })
+		}
+		wait.Wait()
+		errs = append(errs, results...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("detaching: %w", err)
+	}
+	return nil
+}
+
+// membarrierGlobal is MEMBARRIER_CMD_GLOBAL of <linux/membarrier.h>.
+const membarrierGlobal = 1
+
+// quiesce returns when every program that was running has ended: they run with RCU held, and the barrier waits for a grace period. Two
+// of them, since a tracepoint of system calls may be entered before RCU is held.
+func quiesce() error {
+	for range 2 {
+		_, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0)
+		if errno != 0 {
+			return fmt.Errorf("waiting for running programs with membarrier: %w", errno)
+		}
+	}
+	return nil
+}
 
 // Close frees everything. It is called after Detach, and may be called alone.
-func (s *Session) Close() error { return errUnbuilt }
+func (s *Session) Close() error {
+	var errs []error
+	if len(s.links) > 0 {
+		errs = append(errs, closeLinks(s.links))
+		s.links = nil
+	}
+	if s.events != nil {
+		errs = append(errs, s.events.Close())
+	}
+	if s.tasks != nil {
+		errs = append(errs, s.tasks.Close())
+	}
+	if s.cgroup != nil {
+		errs = append(errs, s.cgroup.Close())
+	}
+	for _, c := range s.stats {
+		errs = append(errs, c.Close())
+	}
+	s.coll.Close()
+	return errors.Join(errs...)
+}

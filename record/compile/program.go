@@ -3,7 +3,6 @@ package compile
 import (
 	"github.com/cilium/ebpf"
 
-	"probetape/record/resolve"
 	"probetape/schemas"
 )
 
@@ -19,20 +18,15 @@ const (
 
 // Features is what the recording kernel can do. The Linux side finds it out by trying; here it is data, so that compiling is pure.
 type Features struct {
-	Cookie        bool `json:"cookie"`          // bpf_get_attach_cookie for perf events (5.15)
-	Cmpxchg       bool `json:"cmpxchg"`         // atomic compare-and-exchange (5.12)
-	TaskBTF       bool `json:"task_btf"`        // bpf_get_current_task_btf (5.11)
-	UprobeMulti   bool `json:"uprobe_multi"`    // 6.6
-	KprobeMulti   bool `json:"kprobe_multi"`    // 5.18 with CONFIG_FPROBE
-	KprobeSession bool `json:"kprobe_session"`  // 6.10 with CONFIG_FPROBE
-	Kprobe        bool `json:"kprobe"`          // CONFIG_KPROBE_EVENTS
-	Fentry        bool `json:"fentry"`          // BPF trampolines
-	TracingCookie bool `json:"tracing_cookie"`  // bpf_get_attach_cookie for fentry and fexit (6.0)
-	RawTPCookie   bool `json:"raw_tp_cookie"`   // bpf_get_attach_cookie for raw tracepoints (6.10)
-	RunStats      bool `json:"run_stats"`       // BPF_ENABLE_STATS (5.8)
-	MembarrierCmd bool `json:"membarrier"`      // MEMBARRIER_CMD_GLOBAL
-	TestRunRawTP  bool `json:"test_run_raw_tp"` // BPF_PROG_TEST_RUN of raw tracepoints on a chosen CPU (5.10)
-	BatchLookup   bool `json:"batch_lookup"`    // BPF_MAP_LOOKUP_BATCH of per-CPU arrays (5.13)
+	Cmpxchg       bool `json:"cmpxchg"`        // atomic compare-and-exchange (5.12)
+	TaskBTF       bool `json:"task_btf"`       // bpf_get_current_task_btf (5.11)
+	TaskRegs      bool `json:"task_regs"`      // bpf_task_pt_regs (5.15)
+	Cookie        bool `json:"cookie"`         // bpf_get_attach_cookie of perf events (5.15)
+	UprobeMulti   bool `json:"uprobe_multi"`   // 6.6
+	Kprobe        bool `json:"kprobe"`         // CONFIG_KPROBE_EVENTS
+	KprobeMulti   bool `json:"kprobe_multi"`   // 5.18, with CONFIG_FPROBE
+	KprobeSession bool `json:"kprobe_session"` // 6.10, with CONFIG_FPROBE
+	Fentry        bool `json:"fentry"`         // 5.5, with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS
 }
 
 // Config is everything besides the plan that the programs depend on.
@@ -63,6 +57,15 @@ type Program struct {
 	Tables []schemas.Table // Tables[i].ID == i
 	Sites  []SitePlan      // Sites[i].Site.ID == i
 	Stmts  []StmtPlan      // parallel to the plan's statements
+	Layers []Layer         // of system calls
+	Calls  []string        // names of the maps with calls under way
+}
+
+// Layer is system calls that share a pair of raw tracepoints: statements that have no call in common.
+type Layer struct {
+	Enter, Exit, Gone string // programs for sys_enter, sys_exit and sched_process_exit
+	InFlight          string // map of the calls under way
+	Sites             []schemas.SiteID
 }
 
 // SitePlan is how one site is attached.
@@ -105,5 +108,4 @@ type StmtPlan struct {
 	Programs     []string // names in Spec
 	Instructions int      // of those programs together
 	Mechanism    Mechanism
-	Filter       *resolve.Expr
 }

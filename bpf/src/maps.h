@@ -1,0 +1,41 @@
+/* The maps. Sizes that depend on the plan are set in Go. */
+#pragma once
+
+#include "kernel.h"
+#include "params.h"
+
+#define MAP(name, kind, ktype, vtype, n)                                                                                           \
+	struct {                                                                                                                   \
+		__uint(type, kind);                                                                                                \
+		__uint(max_entries, n);                                                                                            \
+		__type(key, ktype);                                                                                                \
+		__type(value, vtype);                                                                                              \
+	} name SEC(".maps")
+
+struct pt_slot_value {
+	struct wire_batch batch;
+	__u8 records[4096];
+};
+
+/* A call under way, with the image of its record. */
+struct pt_call_value {
+	struct pt_call call;
+	__u8 image[4096];
+};
+
+MAP(events, BPF_MAP_TYPE_PERF_EVENT_ARRAY, __u32, __u32, 0);
+MAP(tasks, BPF_MAP_TYPE_PERF_EVENT_ARRAY, __u32, __u32, 0);
+MAP(cpus, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct pt_cpu, 1);
+MAP(slots, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct pt_slot_value, 4);
+MAP(counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct wire_counters, 1);
+MAP(targets, BPF_MAP_TYPE_HASH, __u32, struct pt_target, 1);
+MAP(cgroups, BPF_MAP_TYPE_CGROUP_ARRAY, __u32, __u32, 1);
+MAP(session, BPF_MAP_TYPE_ARRAY, __u32, struct pt_session, 1);
+
+/* One of each for a layer of system calls or a statement of function calls. */
+MAP(inflight, BPF_MAP_TYPE_HASH, __u64, struct pt_call_value, 1);
+MAP(blank, BPF_MAP_TYPE_ARRAY, __u32, struct pt_call_value, 1);
+MAP(syscall_sites, BPF_MAP_TYPE_ARRAY, __u32, __u32, SYSCALL_SLOTS);
+MAP(syscall_stmts, BPF_MAP_TYPE_ARRAY, __u32, __u32, SYSCALL_SLOTS);
+MAP(enter_progs, BPF_MAP_TYPE_PROG_ARRAY, __u32, __u32, 1);
+MAP(exit_progs, BPF_MAP_TYPE_PROG_ARRAY, __u32, __u32, 1);

@@ -1,0 +1,111 @@
+package attach
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+
+	"probetape/record/compile"
+)
+
+// Features tries out what the running kernel can do.
+func Features() (compile.Features, error) {
+	var f compile.Features
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return f, fmt.Errorf("lifting the memlock limit: %w", err)
+	}
+	for _, probe := range []struct {
+		name string
+		into *bool
+		try  func() (bool, error)
+	}{
+		{"bpf_get_current_task_btf", &f.TaskBTF, helper(ebpf.RawTracepoint, asm.FnGetCurrentTaskBtf)},
+		{"bpf_task_pt_regs", &f.TaskRegs, helper(ebpf.RawTracepoint, asm.FnTaskPtRegs)},
+		{"bpf_get_attach_cookie", &f.Cookie, helper(ebpf.Kprobe, asm.FnGetAttachCookie)},
+		{"compare-and-exchange", &f.Cmpxchg, cmpxchg},
+		{"uprobe.multi", &f.UprobeMulti, uprobeMulti},
+		{"kprobe events", &f.Kprobe, kprobes},
+	} {
+		ok, err := probe.try()
+		if err != nil {
+			return f, fmt.Errorf("trying whether the kernel has %s: %w", probe.name, err)
+		}
+		*probe.into = ok
+	}
+	return f, nil
+}
+
+// supported tells "no" from "could not find out".
+func supported(err error) (bool, error) {
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func helper(t ebpf.ProgramType, fn asm.BuiltinFunc) func() (bool, error) {
+	return func() (bool, error) { return supported(features.HaveProgramHelper(t, fn)) }
+}
+
+// load reports whether the kernel takes a program; a refusal by the verifier is "no".
+func load(spec *ebpf.ProgramSpec) (bool, error) {
+	prog, err := ebpf.NewProgram(spec)
+	var refused *ebpf.VerifierError
+	if errors.As(err, &refused) {
+		return false, nil
+	}
+	if err != nil {
+		return supported(err)
+	}
+	return true, prog.Close()
+}
+
+func cmpxchg() (bool, error) {
+	return load(&ebpf.ProgramSpec{
+		Type:    ebpf.RawTracepoint,
+		License: "GPL",
+		Instructions: asm.Instructions{
+			asm.Mov.Imm(asm.R0, 0),
+			asm.StoreMem(asm.RFP, -8, asm.R0, asm.DWord),
+			asm.Mov.Imm(asm.R1, 1),
+			asm.CmpXchg.Mem(asm.RFP, asm.R1, asm.DWord, -8),
+			asm.Mov.Imm(asm.R0, 0),
+			asm.Return(),
+		},
+	})
+}
+
+// uprobeMulti asks for a probe far behind the end of this program's file: a kernel that knows the mechanism refuses the offset.
+func uprobeMulti() (bool, error) {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.Kprobe, AttachType: ebpf.AttachTraceUprobeMulti, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
+	})
+	if err != nil {
+		return false, nil // the attach type itself is unknown
+	}
+	defer prog.Close()
+	ex, err := link.OpenExecutable("/proc/self/exe")
+	if err != nil {
+		return false, err
+	}
+	l, err := ex.UprobeMulti(nil, prog, &link.UprobeMultiOptions{Addresses: []uint64{1 << 40}})
+	if err == nil {
+		return true, l.Close()
+	}
+	return !errors.Is(err, ebpf.ErrNotSupported), nil
+}
+
+func kprobes() (bool, error) {
+	_, err := os.Stat("/sys/bus/event_source/devices/kprobe")
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
