@@ -118,6 +118,7 @@ type fakeCapture struct {
 	tasks    []schemas.Task
 	clock    []schemas.ClockSample
 	log      []schemas.LogEntry
+	blocked  []schemas.Blocked
 	manifest schemas.Manifest
 	flushes  int
 	bytes    int64
@@ -143,11 +144,14 @@ func (c *fakeCapture) AddLosses(l []schemas.Loss) error {
 }
 func (c *fakeCapture) SetTotals(t []schemas.SiteTotals) error { c.totals = t; return nil }
 func (c *fakeCapture) AddClock(s schemas.ClockSample) error   { c.clock = append(c.clock, s); return nil }
-func (c *fakeCapture) AddBlocked(b []schemas.Blocked) error   { return nil }
-func (c *fakeCapture) AddLog(e []schemas.LogEntry) error      { c.log = append(c.log, e...); return nil }
-func (c *fakeCapture) SetManifest(m schemas.Manifest) error   { c.manifest = m; return nil }
-func (c *fakeCapture) Flush() error                           { c.flushes++; return nil }
-func (c *fakeCapture) Bytes() int64                           { return c.bytes }
+func (c *fakeCapture) AddBlocked(b []schemas.Blocked) error {
+	c.blocked = append(c.blocked, b...)
+	return nil
+}
+func (c *fakeCapture) AddLog(e []schemas.LogEntry) error    { c.log = append(c.log, e...); return nil }
+func (c *fakeCapture) SetManifest(m schemas.Manifest) error { c.manifest = m; return nil }
+func (c *fakeCapture) Flush() error                         { c.flushes++; return nil }
+func (c *fakeCapture) Bytes() int64                         { return c.bytes }
 
 // newTestLoop makes a loop of n sites over fakes.
 func newTestLoop(n int) (*loop, *fakeSession, *fakeCapture) {

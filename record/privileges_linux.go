@@ -82,9 +82,9 @@ func (e *PrivilegeError) Hints() []string {
 	return []string{"run it with sudo", "see what would be recorded without: add --dry-run"}
 }
 
-// requirePrivileges checks for the capabilities without which nothing can be recorded. CAP_SYS_ADMIN stands for CAP_BPF and
-// CAP_PERFMON, which were split from it in Linux 5.8.
-func requirePrivileges() error {
+// CheckPrivileges returns a *PrivilegeError where this process lacks a capability without which nothing can be recorded. CAP_SYS_ADMIN
+// stands for CAP_BPF and CAP_PERFMON, which were split from it in Linux 5.8.
+func CheckPrivileges() error {
 	have, _, err := ownCaps()
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func requirePrivileges() error {
 	return missingPrivileges(have, memoryIsCharged())
 }
 
-// missingPrivileges is requirePrivileges for a set. charged: the kernel charges BPF maps to a cgroup and not to RLIMIT_MEMLOCK.
+// missingPrivileges is CheckPrivileges for a set. charged: the kernel charges BPF maps to a cgroup and not to RLIMIT_MEMLOCK.
 func missingPrivileges(have capSet, charged bool) error {
 	var missing []string
 	for _, c := range []capability{capBPF, capPerfmon} {

@@ -3,6 +3,7 @@ package record
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 
@@ -412,4 +413,14 @@ func (t *tasks) watched(all bool, self uint32) []*task {
 		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.TID, b.TID))
 	})
 	return list
+}
+
+// nameOf returns a task's name and process id, for a person.
+func (t *tasks) nameOf(id schemas.TaskID) string {
+	for _, k := range t.byTID {
+		if k.ID == id && len(k.Names) > 0 {
+			return fmt.Sprintf("%s (%d)", k.Names[len(k.Names)-1].Comm, k.PID)
+		}
+	}
+	return fmt.Sprintf("task %d", id)
 }
