@@ -38,6 +38,10 @@ func blockedTasks(procs waitReader, clock Clock, list []*task, atEnd bool, sysca
 			AtEnd: atEnd, Time: at, Task: k.ID, State: string(rune(w.State)),
 			Args: w.Args, Wchan: w.Wchan, Stack: w.Stack, Note: strings.Join(w.Notes, "; "),
 		}
+		if !atEnd {
+			k.ranBefore, k.waited = w.Ran, true
+		}
+		row.Still = atEnd && k.waited && k.ranBefore == w.Ran
 		if w.Syscall != proc.NoSyscall {
 			abi := schemas.ABIx8664
 			if w.Compat {

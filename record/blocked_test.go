@@ -45,6 +45,13 @@ func TestBlockedTasks(t *testing.T) {
 	if !first.AtEnd || first.State != "S" || first.Syscall != "read" || first.Wchan != "pipe_read" || !slices.Equal(first.Stack, waits[10].Stack) || first.Time == 0 {
 		t.Errorf("first = %+v", first)
 	}
+	if first.Still {
+		t.Error("the first was never asked before, and is said not to have run since")
+	}
+	list[0].waited, list[1].waited, list[1].ranBefore = true, true, 5
+	if rows, _, err = blockedTasks(waits, &fakeClock{now: 5}, list, true, syscallNames); err != nil || !rows[0].Still || rows[1].Still {
+		t.Errorf("the first has not run, the second has: %+v, %v", rows, err)
+	}
 	if rows[1].Syscall != "read" {
 		t.Errorf("a 32-bit program's call 3 is called %q, want read", rows[1].Syscall)
 	}

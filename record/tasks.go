@@ -48,6 +48,8 @@ type task struct {
 	wanted       bool
 	dirty        bool
 	gone         bool // forgotten: the cache must not answer with it
+	waited       bool // it was asked what it waits for when the recording began,
+	ranBefore    uint64
 }
 
 func newTasks(procs procReader, cgroups func(uint64) string) *tasks {
@@ -104,6 +106,11 @@ func (t *tasks) at(pid, tid uint32, boot int64) *task {
 // unknown makes a task from what /proc still knows of it, which may be nothing.
 func (t *tasks) unknown(pid, tid uint32, boot int64) *task {
 	k := &task{Task: schemas.Task{ID: schemas.NoTask, PID: pid, TID: tid}}
+	if pid == 0 && tid == 0 {
+		// The idle tasks, one for each CPU, share this id, and /proc shows none of them.
+		k.Kernel, k.Names = true, []schemas.TaskName{{Comm: "swapper"}}
+		return k
+	}
 	seen, err := t.procs.Task(pid, tid)
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && seen.Start > boot) {
 		return k // it has ended, or its id is another's by now

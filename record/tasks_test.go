@@ -166,6 +166,10 @@ func TestUnknownTask(t *testing.T) {
 	if got := find(t, list, dead); got.PID != 31 || len(got.Names) != 0 {
 		t.Errorf("a task that nothing shows is %+v", got)
 	}
+	idleID := ts.Lookup(0, 0, 1000)
+	if idle := find(t, ts.take(), idleID); idle.Names[0].Comm != "swapper" || !idle.Kernel {
+		t.Errorf("the idle task is %+v", idle)
+	}
 	// /proc shows a younger task of that id: it is not the one.
 	procs[32] = proc.Task{PID: 32, TID: 32, Comm: "younger", Start: 9000}
 	old := ts.Lookup(32, 32, 1000)

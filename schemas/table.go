@@ -132,5 +132,6 @@ type Blocked struct {
 	Wchan   string   `json:"wchan,omitempty"`
 	Stack   []string `json:"stack,omitempty"` // kernel functions, innermost first
 	Since   int64    `json:"since,omitempty"` // boot clock, ns, of the last time it was seen to run; 0: not known
+	Still   bool     `json:"still,omitempty"` // AtEnd: it has not run since the recording began
 	Note    string   `json:"note,omitempty"`  // what could not be read, and why
 }

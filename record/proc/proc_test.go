@@ -30,7 +30,7 @@ func statLine(comm, state, parent, flags, start string) string {
 	return "7 (" + comm + ") " + state + " " + parent + " 7 7 0 -1 " + flags + " 0 0 0 0 0 0 0 0 20 0 1 0 " + start + " 0 0 0\n"
 }
 
-const status = "Name:\tx\nTgid:\t7\nUid:\t1\t1000\t3\t4\n"
+const status = "Name:\tx\nTgid:\t7\nUid:\t1\t1000\t3\t4\nvoluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t3\n"
 
 func TestTask(t *testing.T) {
 	f := tree(t, map[string]string{
@@ -101,6 +101,7 @@ func TestWaiting(t *testing.T) {
 	f := tree(t, map[string]string{
 		"7/task/7/stat":    statLine("x", "D", "3", "0", "1"),
 		"7/task/7/syscall": "0 0x3 0x7ffd 0x10 0x0 0x0 0xffffffffffffffff 0x7fff 0x7f00\n",
+		"7/task/7/status":  status,
 		"7/task/7/wchan":   "pipe_read",
 		"7/task/7/stack":   "[<0>] pipe_read+0x1f/0x30\n[<0>] vfs_read+0xb/0x1\n",
 		"7/exe":            "\x7fELF\x01",
@@ -109,7 +110,7 @@ func TestWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.State != 'D' || w.Syscall != 0 || len(w.Args) != 6 || w.Args[0] != 3 || w.Args[5] != 1<<64-1 || !w.Compat {
+	if w.State != 'D' || w.Ran != 8 || w.Syscall != 0 || len(w.Args) != 6 || w.Args[0] != 3 || w.Args[5] != 1<<64-1 || !w.Compat {
 		t.Errorf("Waiting = %+v", w)
 	}
 	if w.Wchan != "pipe_read" || !slices.Equal(w.Stack, []string{"pipe_read", "vfs_read"}) || len(w.Notes) != 0 {
@@ -122,6 +123,7 @@ func TestNotWaiting(t *testing.T) {
 		f := tree(t, map[string]string{
 			"7/task/7/stat":    statLine("x", "R", "3", "0", "1"),
 			"7/task/7/syscall": text,
+			"7/task/7/status":  status,
 			"7/task/7/wchan":   "0",
 		})
 		w, err := f.Waiting(7, 7)

@@ -16,7 +16,8 @@ const NoSyscall = -1
 // Waiting is what a task is doing in the kernel.
 type Waiting struct {
 	State   byte
-	Syscall int // its number, or NoSyscall
+	Ran     uint64 // how often it has been switched away from so far; the same number twice: it has not run between
+	Syscall int    // its number, or NoSyscall
 	Args    []uint64
 	Compat  bool     // a 32-bit program: the number is of its own table
 	Wchan   string   // the kernel function it sleeps in
@@ -36,7 +37,11 @@ func (f FS) Waiting(pid, tid uint32) (Waiting, error) {
 	if err := t.parseStat(stat); err != nil {
 		return Waiting{}, err
 	}
-	w := Waiting{State: t.State, Syscall: NoSyscall}
+	status, err := f.read(dir, "status")
+	if err != nil {
+		return Waiting{}, err
+	}
+	w := Waiting{State: t.State, Ran: switches(status), Syscall: NoSyscall}
 	for _, part := range []struct {
 		file string
 		take func(text string)
@@ -62,6 +67,18 @@ func (f FS) Waiting(pid, tid uint32) (Waiting, error) {
 		w.Compat = f.is32bit(pid)
 	}
 	return w, nil
+}
+
+// switches adds up the context switches that a task made and suffered.
+func switches(status []byte) uint64 {
+	var sum uint64
+	for _, key := range []string{"voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"} {
+		value, _ := statusLine(status, key)
+		if n, err := strconv.ParseUint(value, 10, 64); err == nil {
+			sum += n
+		}
+	}
+	return sum
 }
 
 // cause is an error without the path, which the note has already.
