@@ -125,7 +125,7 @@ func (t *table) add(rec []byte, cpu uint16, tasks Tasks) (sent int64, unread int
 	b.Time = append(b.Time, start)
 	b.CPU = append(b.CPU, cpu)
 	b.Site = append(b.Site, schemas.SiteID(binary.LittleEndian.Uint32(rec[4:])))
-	b.Task = append(b.Task, tasks.Lookup(uint32(task>>32), uint32(task), sent))
+	b.Task = append(b.Task, tasks.Lookup(uint32(task>>32), uint32(task), start))
 
 	null := binary.LittleEndian.Uint32(rec[t.layout.Masks:])
 	cut := binary.LittleEndian.Uint32(rec[t.layout.Masks+4:])
