@@ -180,3 +180,6 @@ func (d *Decoder) Damaged() uint64 { return d.damaged }
 
 // unreadable counts the null fields that are null since reading them failed.
 func unreadable(null, expected uint32) int { return bits.OnesCount32(null & expected) }
+
+// Site returns a site by its id.
+func (d *Decoder) Site(id schemas.SiteID) schemas.Site { return d.cfg.Sites[id] }
