@@ -113,6 +113,7 @@ func pointSample(site uint32, at uint64) []byte {
 // fakeCapture keeps everything.
 type fakeCapture struct {
 	rows     map[schemas.SiteID]uint64
+	rowsOf   map[schemas.TaskID]int // nil: not counted
 	losses   []schemas.Loss
 	totals   []schemas.SiteTotals
 	tasks    []schemas.Task
@@ -131,8 +132,11 @@ func (c *fakeCapture) Append(b *schemas.Batch) error {
 			return err
 		}
 	}
-	for _, s := range b.Site[:b.Len] {
+	for i, s := range b.Site[:b.Len] {
 		c.rows[s]++
+		if c.rowsOf != nil {
+			c.rowsOf[b.Task[i]]++
+		}
 	}
 	c.bytes += int64(b.Len)
 	return nil

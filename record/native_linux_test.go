@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -121,7 +122,7 @@ func recordNative(t *testing.T, plan *resolve.Plan, opts Options, args []string,
 		})
 	}
 	opts.Output = t.TempDir()
-	capture := &closingCapture{fakeCapture: &fakeCapture{rows: map[schemas.SiteID]uint64{}}}
+	capture := &closingCapture{fakeCapture: &fakeCapture{rows: map[schemas.SiteID]uint64{}, rowsOf: map[schemas.TaskID]int{}}}
 	r := New(opts, &Prepared{Plan: plan, Program: prog, syscallName: func(_ schemas.ABI, n int32) string { return fmt.Sprint(n) }}, held)
 	r.create = func([]schemas.Site) (closer, error) { return capture, nil }
 	r.keepPrivileges = true // what a test gives up the next one would lack
@@ -219,5 +220,108 @@ func TestRecordProcessAndItsChildren(t *testing.T) {
 	}
 	if !blocked {
 		t.Errorf("the shell waited in read when the recording began; stored is %+v", capture.blocked)
+	}
+}
+
+// tasksByID returns the last state of each task that was handed on.
+func tasksByID(c *closingCapture) map[schemas.TaskID]schemas.Task {
+	byID := map[schemas.TaskID]schemas.Task{}
+	for _, k := range c.tasks {
+		byID[k.ID] = k
+	}
+	return byID
+}
+
+func TestShortLivedProcessesHaveNamesAndParents(t *testing.T) {
+	const processes = 100
+	_, capture, r := recordNative(t, syscallPlan(map[string]int32{"execve": syscall.SYS_EXECVE, "openat": syscall.SYS_OPENAT}),
+		Options{Targets: Targets{Command: true, Children: true}},
+		[]string{"sh", "-c", fmt.Sprintf("i=0; while [ $i -lt %d ]; do /bin/ls / >/dev/null; i=$((i+1)); done; exit 0", processes)})
+	if status, err := r.WaitCommand(); err != nil || status.Code != 0 {
+		t.Fatalf("the command: %v, %v", status, err)
+	}
+	byID := tasksByID(capture)
+	ls := 0
+	for id, rows := range capture.rowsOf {
+		k, ok := byID[id]
+		if !ok || len(k.Names) == 0 || k.ParentPID == 0 || rows == 0 {
+			t.Fatalf("%d rows are of task %d, which is %+v", rows, id, k)
+		}
+		last := k.Names[len(k.Names)-1]
+		switch last.Comm {
+		case "ls":
+			ls++
+			if k.ParentPID != r.command.held.PID || k.Exit == 0 || last.Exe != "/bin/ls" {
+				t.Errorf("a child is %+v; want a child of %d, with its path and exit", k, r.command.held.PID)
+			}
+		case "sh":
+		default:
+			t.Errorf("a task is called %q", last.Comm)
+		}
+	}
+	if ls != processes {
+		t.Errorf("%d tasks are called ls, want %d", ls, processes)
+	}
+	// execve of the command itself, and of each child.
+	execs := uint64(0)
+	for id, n := range capture.rows {
+		if r.prepared.Program.Sites[id].Site.Name == "execve" {
+			execs = n
+		}
+	}
+	if execs != processes+1 {
+		t.Errorf("%d calls of execve, want %d: the command's own and one for each child", execs, processes+1)
+	}
+}
+
+func TestWholeHostWithoutTheRecorder(t *testing.T) {
+	res, capture, r := recordNative(t, syscallPlan(map[string]int32{"getppid": syscall.SYS_GETPPID, "epoll_pwait": syscall.SYS_EPOLL_PWAIT, "futex": syscall.SYS_FUTEX}),
+		Options{Targets: Targets{All: true}}, []string{"/proc/self/exe"}, callerVar+"=1000")
+	if res.Events < 1000*callerThreads || res.Lost != 0 {
+		t.Errorf("%d events, %d lost; want the command's %d among them", res.Events, res.Lost, 1000*callerThreads)
+	}
+	self := uint32(os.Getpid())
+	for id := range capture.rowsOf {
+		if k := tasksByID(capture)[id]; k.PID == self {
+			t.Errorf("the recorder recorded itself: %+v", k)
+		}
+	}
+	if status, err := r.WaitCommand(); err != nil || status.Code != 7 {
+		t.Errorf("the command: %v, %v", status, err)
+	}
+}
+
+func TestDurationLeavesTheCommandRunning(t *testing.T) {
+	start := time.Now()
+	res, capture, r := recordNative(t, syscallPlan(map[string]int32{"getppid": syscall.SYS_GETPPID}),
+		Options{Targets: Targets{Command: true, Children: true}, Duration: 300 * time.Millisecond}, []string{"sleep", "1.5"})
+	if res.Reason != ReasonDuration || r.CommandEnded() || time.Since(start) > 1400*time.Millisecond {
+		t.Errorf("ended by %q after %v, the command ended: %v", res.Reason, time.Since(start), r.CommandEnded())
+	}
+	if capture.manifest.ExitStatus != nil {
+		t.Error("an exit status is stored of a command that still runs")
+	}
+	if len(res.Blocked) != 1 || res.Events != 0 || res.WhyNone() == "" {
+		t.Errorf("the command sleeps: %+v", res)
+	}
+	if status, err := r.WaitCommand(); err != nil || status.Code != 0 {
+		t.Errorf("the command: %v, %v", status, err)
+	}
+}
+
+func TestCommandThatCannotRun(t *testing.T) {
+	needRoot(t)
+	script := t.TempDir() + "/script"
+	if err := os.WriteFile(script, []byte("no first line"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	res, _, r := recordNative(t, syscallPlan(map[string]int32{"getppid": syscall.SYS_GETPPID}),
+		Options{Targets: Targets{Command: true, Children: true}}, []string{script})
+	if res.Reason != ReasonNoCommand {
+		t.Errorf("ended by %q, want %q", res.Reason, ReasonNoCommand)
+	}
+	var refused *launch.CannotRunError
+	if _, err := r.WaitCommand(); !errors.As(err, &refused) {
+		t.Errorf("the command: %v", err)
 	}
 }

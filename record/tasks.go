@@ -229,10 +229,13 @@ func cString(b []byte) string {
 
 // fork adds a new task. Its name, executable and cgroup are its parent's until it says otherwise.
 func (t *tasks) fork(w *schemas.WireTask, boot int64, comm string) {
-	if k := t.byTID[w.TID]; k != nil && k.PID == w.PID && k.Exit == 0 && k.from == int64(w.Start) {
-		// Another event of the task, from another CPU, was read first.
-		t.adopt(k, w)
-		return
+	for k := t.byTID[w.TID]; k != nil; k = k.older {
+		if k.PID == w.PID && k.from == int64(w.Start) {
+			// Other events of the task, even its exit, came from another CPU's buffer, which was read first.
+			k.name(schemas.TaskName{From: k.from, Comm: comm})
+			t.adopt(k, w)
+			return
+		}
 	}
 	k := &task{
 		Task:  schemas.Task{ID: schemas.NoTask, PID: w.PID, TID: w.TID},
@@ -351,6 +354,7 @@ func (k *task) name(n schemas.TaskName) {
 
 func (t *tasks) exit(k *task, boot int64) {
 	if k.Exit != 0 {
+		k.Exit = min(k.Exit, boot) // told twice: by execve from another thread, and by its own exit
 		return
 	}
 	k.Exit = boot

@@ -59,6 +59,23 @@ func TestForkExecExit(t *testing.T) {
 	}
 }
 
+// TestForkReadLast: the events of a short life come from two CPUs, whose buffers are read one after the other.
+func TestForkReadLast(t *testing.T) {
+	ts := newTasks(fakeProcs{}, nil)
+	ts.seed(proc.Task{PID: 10, TID: 10, Comm: "sh", Exe: "/bin/sh", Start: 100})
+	ts.event(event(schemas.TaskExec, 2000, 1000, 20, 20, 10, "ls"), "/bin/ls")
+	ts.event(event(schemas.TaskExit, 3000, 1000, 20, 20, 10, "ls"), "")
+	ts.event(event(schemas.TaskFork, 1000, 1000, 20, 20, 10, "sh"), "")
+	early, late := ts.Lookup(20, 20, 1500), ts.Lookup(20, 20, 2500)
+	if early != late {
+		t.Fatalf("one task became two, %d and %d", early, late)
+	}
+	got := find(t, ts.take(), early)
+	if got.NameAt(1500).Comm != "sh" || got.NameAt(2500).Comm != "ls" || got.Exit != 3000 || got.NameAt(1500).Exe != "/bin/sh" {
+		t.Errorf("task = %+v", got)
+	}
+}
+
 func TestParentsAreHandedOn(t *testing.T) {
 	ts := newTasks(fakeProcs{}, nil)
 	ts.seed(proc.Task{PID: 1, TID: 1, Comm: "init"})
