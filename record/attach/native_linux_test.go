@@ -44,15 +44,15 @@ func needRoot(t testing.TB) compile.Features {
 	return f
 }
 
-// buildC compiles a program of the test and returns its path.
-func buildC(t testing.TB, source string, flags ...string) string {
+// buildC returns the path of a program of testdata/programs: from PROBETAPE_PROGRAMS where they are built already, since a virtual machine has
+// no compiler, else built now.
+func buildC(t testing.TB, name string) string {
 	t.Helper()
-	dir := t.TempDir()
-	file, out := filepath.Join(dir, "prog.c"), filepath.Join(dir, "prog")
-	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
-		t.Fatal(err)
+	if dir := os.Getenv("PROBETAPE_PROGRAMS"); dir != "" {
+		return filepath.Join(dir, name)
 	}
-	cmd := exec.Command("gcc", append([]string{"-O1", "-pthread", "-o", out, file}, flags...)...)
+	out := filepath.Join(t.TempDir(), name)
+	cmd := exec.Command("gcc", "-O1", "-static", "-pthread", "-o", out, filepath.Join("..", "..", "testdata", "programs", name+".c"))
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building the traced program: %v\n%s", err, text)
 	}
@@ -263,24 +263,9 @@ func record(t *testing.T, p *resolve.Plan, opts Options, command ...string) *row
 	return r.stop(t)
 }
 
-const getppidLoop = `
-#include <pthread.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-static long n;
-static void *run(void *x) { for (long i = 0; i < n; i++) syscall(SYS_getppid); return x; }
-int main(int argc, char **argv) {
-	pthread_t t[4];
-	n = atol(argv[1]) / 4;
-	for (int i = 0; i < 4; i++) pthread_create(&t[i], 0, run, 0);
-	for (int i = 0; i < 4; i++) pthread_join(t[i], 0);
-	return 0;
-}`
-
 func TestSyscallCounts(t *testing.T) {
 	needRoot(t)
-	prog := buildC(t, getppidLoop)
+	prog := buildC(t, "getppid_threads")
 	p := plan(resolve.Statement{
 		Kind: schemas.KindSyscall, Sites: []resolve.Site{syscallSite("getppid", 110), syscallSite("execve", 59)},
 		Table:  schemas.Table{Fields: []schemas.Field{{Name: "ret", Type: schemas.TypeI64, AtExit: true}, {Name: "path", Type: schemas.TypeString, MaxLen: 200}}},

@@ -10,28 +10,6 @@ import (
 	"probetape/schemas"
 )
 
-const workProgram = `
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-__attribute__((noinline)) long work(long a, const char *s, long c, long d, long e, long f, long g, long h) {
-	asm volatile("" ::: "memory");
-	return a * 3 - h;
-}
-__attribute__((noinline)) long other(long a) { asm volatile(""); return -a; }
-int main(int argc, char **argv) {
-	long n = atol(argv[1]), sum = 0;
-	for (long i = 0; i < n; i++) {
-		char text[64];
-		snprintf(text, sizeof text, "call %ld of them, a rather long one", i);
-		sum += work(i, text, 3, 4, 5, 6, 70, 80 + i);
-		if (i % 2) sum += other(i);
-	}
-	for (long i = 0; i < n; i++) syscall(SYS_getpgid, 0);
-	return sum == 42;
-}`
-
 // userSite finds a function's file offset.
 func userSite(t *testing.T, path, symbol string) resolve.Site {
 	t.Helper()
@@ -60,7 +38,7 @@ func userSite(t *testing.T, path, symbol string) resolve.Site {
 
 func TestUprobe(t *testing.T) {
 	needRoot(t)
-	prog := buildC(t, workProgram)
+	prog := buildC(t, "work")
 	const n = 1000
 	text := func(x *resolve.Expr) []*resolve.Expr { return []*resolve.Expr{arg(0), x, arg(7)} }
 	fields := []schemas.Field{{Name: "a", Type: schemas.TypeI64}, {Name: "s", Type: schemas.TypeString, MaxLen: 20}, {Name: "h", Type: schemas.TypeU64}}
@@ -111,7 +89,7 @@ func TestTracepoints(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/tracing/events"); err != nil {
 		t.Fatalf("tracefs is not mounted: %v", err)
 	}
-	prog := buildC(t, workProgram)
+	prog := buildC(t, "work")
 	const n = 500
 	u32 := resolve.Type{Kind: resolve.KindInt, Size: 4}
 	comm := func(text string) *resolve.Expr {
@@ -123,14 +101,14 @@ func TestTracepoints(t *testing.T) {
 		return resolve.Site{Site: schemas.Site{Name: name, Category: "syscalls"}, ArgCount: -1}
 	}
 	p := plan(
-		resolve.Statement{Kind: schemas.KindTracepoint, Sites: []resolve.Site{tp("sys_enter_getpgid"), tp("sys_enter_execve")}, Filter: comm("prog"),
+		resolve.Statement{Kind: schemas.KindTracepoint, Sites: []resolve.Site{tp("sys_enter_getpgid"), tp("sys_enter_execve")}, Filter: comm("work"),
 			Table:  schemas.Table{Fields: []schemas.Field{{Name: "nr", Type: schemas.TypeI32}, {Name: "comm", Type: schemas.TypeString, MaxLen: 16}}},
 			Fields: []*resolve.Expr{{Op: resolve.OpCtx, Int: 8, Size: 4, Type: u32}, {Op: resolve.OpComm, Type: resolve.Type{Kind: resolve.KindString, Max: 16}}}},
 		resolve.Statement{Kind: schemas.KindRawTracepoint, Sites: []resolve.Site{{Site: schemas.Site{Name: "sys_enter"}}},
 			Filter: &resolve.Expr{Op: resolve.OpEq, X: arg(1), Y: &resolve.Expr{Op: resolve.OpConst, Int: 121}},
 			Table:  schemas.Table{Fields: []schemas.Field{{Name: "nr", Type: schemas.TypeU64}}}, Fields: []*resolve.Expr{arg(1)}},
-		resolve.Statement{Kind: schemas.KindTracepoint, Sites: []resolve.Site{tp("sys_enter_getpgid")}, Filter: comm("pro")},
-		resolve.Statement{Kind: schemas.KindTracepoint, Sites: []resolve.Site{tp("sys_enter_getpgid")}, Filter: comm("prog2")},
+		resolve.Statement{Kind: schemas.KindTracepoint, Sites: []resolve.Site{tp("sys_enter_getpgid")}, Filter: comm("wor")},
+		resolve.Statement{Kind: schemas.KindTracepoint, Sites: []resolve.Site{tp("sys_enter_getpgid")}, Filter: comm("work2")},
 	)
 	got := record(t, p, Options{}, prog, fmt.Sprint(n))
 	for site, want := range []uint64{n, 0, n, 0, 0} {
@@ -141,7 +119,7 @@ func TestTracepoints(t *testing.T) {
 	}
 	b := &got.tables[0]
 	for i := range b.Len {
-		if b.Columns[0].Ints[i] != 121 || string(b.Columns[1].Bytes(i)) != "prog" {
+		if b.Columns[0].Ints[i] != 121 || string(b.Columns[1].Bytes(i)) != "work" {
 			t.Fatalf("row %d: nr %d comm %q", i, b.Columns[0].Ints[i], b.Columns[1].Bytes(i))
 		}
 	}

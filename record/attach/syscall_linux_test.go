@@ -49,28 +49,7 @@ const erestartnohand = 514
 
 // TestForkExecExit follows children from their first instruction, an exec from a thread, and calls that never return.
 func TestForkExecExit(t *testing.T) {
-	prog := buildC(t, `
-#define _GNU_SOURCE
-#include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-static char *self;
-static void *run(void *x) { execl(self, self, "leaf", (char *)0); return x; }
-int main(int argc, char **argv) {
-	self = argv[0];
-	if (argc > 1 && !strcmp(argv[1], "leaf")) { syscall(SYS_getppid); return 0; }
-	for (int i = 0; i < 10; i++) if (syscall(SYS_fork) == 0) { syscall(SYS_getppid); _exit(0); }
-	for (int i = 0; i < 10; i++) if (vfork() == 0) { syscall(SYS_getppid); _exit(0); }
-	for (int i = 0; i < 5; i++) if (fork() == 0) { pthread_t t; pthread_create(&t, 0, run, 0); pause(); }
-	while (wait(0) > 0) {}
-	execl("/nonexistent/program", "x", (char *)0);
-	return 0;
-}`)
+	prog := buildC(t, "fork_exec_exit")
 	p := plan(calls(syscallSite("fork", 57), syscallSite("vfork", 58), syscallSite("clone", 56), syscallSite("getppid", 110),
 		syscallSite("execve", 59), syscallSite("exit_group", 231), syscallSite("pause", 34), syscallSite("clone3", 435)))
 	got := record(t, p, Options{}, prog)
@@ -108,19 +87,7 @@ int main(int argc, char **argv) {
 
 // TestI386 tells 32-bit calls, which have their own numbers, from 64-bit ones.
 func TestI386(t *testing.T) {
-	prog := buildC(t, `
-#include <unistd.h>
-#include <sys/syscall.h>
-static long call32(long nr, long a, long b) {
-	long r;
-	asm volatile("int $0x80" : "=a"(r) : "a"(nr), "b"(a), "c"(b) : "memory", "r8", "r9", "r10", "r11");
-	return (int)r;
-}
-int main(void) {
-	for (int i = 0; i < 30; i++) call32(64, 0x1234, 0);   /* getppid of i386 */
-	for (int i = 0; i < 20; i++) syscall(110, 0x5678);
-	return 0;
-}`)
+	prog := buildC(t, "i386_calls")
 	site32 := resolve.Site{Site: schemas.Site{Name: "getppid", ABI: schemas.ABIi386, Number: 64}}
 	got := record(t, plan(calls(site32, syscallSite("getppid", 110))), Options{}, prog)
 	wantEnds(t, got, 0, 0, map[schemas.End]int{schemas.EndReturned: 30})
@@ -139,28 +106,7 @@ int main(void) {
 
 // TestDenied holds that a refused call is a row of its own, with its arguments and what it returned.
 func TestDenied(t *testing.T) {
-	prog := buildC(t, `
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-int main(void) {
-	struct sock_filter f[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog p = {4, f};
-	syscall(SYS_getppid, 1);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p)) return 1;
-	for (int i = 0; i < 12; i++) if (syscall(SYS_getppid, 77) != -1) return 2;
-	return 0;
-}`)
+	prog := buildC(t, "seccomp_denied")
 	got := record(t, plan(calls(syscallSite("getppid", 110), syscallSite("prctl", 157))), Options{}, prog)
 	wantEnds(t, got, 0, 0, map[schemas.End]int{schemas.EndReturned: 1, schemas.EndDenied: 12})
 	wantEnds(t, got, 0, 1, map[schemas.End]int{schemas.EndReturned: 2})
@@ -174,7 +120,7 @@ int main(void) {
 
 // TestSharedLayer records statements that share the raw tracepoints, and one that cannot.
 func TestSharedLayer(t *testing.T) {
-	prog := buildC(t, workProgram)
+	prog := buildC(t, "work")
 	slow := calls(syscallSite("getpgid", 121))
 	slow.ExitFilter = &resolve.Expr{Op: resolve.OpGe, X: &resolve.Expr{Op: resolve.OpDuration, Type: u64()}, Y: &resolve.Expr{Op: resolve.OpConst, Int: int64(time.Hour)}}
 	all := slow
@@ -196,10 +142,7 @@ func (r *rows) site(id int) schemas.TableID { return r.decoder.Site(schemas.Site
 // TestBlocked holds what a recording of a blocked process tells: its call began before, a later one is still running.
 func TestBlocked(t *testing.T) {
 	f := needRoot(t)
-	prog := buildC(t, `
-#include <stdio.h>
-#include <unistd.h>
-int main(void) { char c; puts("ready"); fflush(stdout); while (read(0, &c, 1) == 1) {} pause(); return 0; }`)
+	prog := buildC(t, "blocked_read")
 	cmd := exec.Command(prog)
 	in, err := cmd.StdinPipe()
 	if err != nil {
