@@ -72,7 +72,7 @@ func TestAddTargets(t *testing.T) {
 		}
 	}
 	defer func() {
-		for _, k := range append(kids, pid) {
+		for _, k := range append([]uint32{pid}, kids...) {
 			p, err := os.FindProcess(int(k))
 			if err == nil {
 				err = p.Kill()
