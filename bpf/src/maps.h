@@ -12,9 +12,22 @@
 		__type(value, vtype);                                                                                              \
 	} name SEC(".maps")
 
+/* What is in records and other places by casts only. Named here so that the object's BTF has them all, for a test to compare with Go's. */
+struct pt_shapes {
+	struct wire_record record;
+	struct wire_call call;
+	struct wire_fields fields;
+	struct wire_text text;
+	struct wire_task task;
+	struct pt_frame frame;
+};
+
 struct pt_slot_value {
 	struct wire_batch batch;
-	__u8 records[4096];
+	union {
+		__u8 records[4096];
+		struct pt_shapes shapes;
+	};
 };
 
 /* A call under way, with the image of its record. */
