@@ -123,7 +123,13 @@ func recordNative(t *testing.T, plan *resolve.Plan, opts Options, args []string,
 	}
 	opts.Output = t.TempDir()
 	capture := &closingCapture{fakeCapture: &fakeCapture{rows: map[schemas.SiteID]uint64{}, rowsOf: map[schemas.TaskID]int{}}}
-	r := New(opts, &Prepared{Plan: plan, Program: prog, syscallName: func(_ schemas.ABI, n int32) string { return fmt.Sprint(n) }}, held)
+	prepared := &Prepared{Plan: plan, Program: prog, syscallName: func(_ schemas.ABI, n int32) string { return fmt.Sprint(n) }}
+	if opts.Targets.Cgroup != "" {
+		if prepared.CgroupDir, prepared.CgroupPath, err = findCgroup(opts.Targets.Cgroup); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := New(opts, prepared, held)
 	r.create = func([]schemas.Site) (closer, error) { return capture, nil }
 	r.keepPrivileges = true // what a test gives up the next one would lack
 	res, err := r.Run()
@@ -323,5 +329,28 @@ func TestCommandThatCannotRun(t *testing.T) {
 	var refused *launch.CannotRunError
 	if _, err := r.WaitCommand(); !errors.As(err, &refused) {
 		t.Errorf("the command: %v", err)
+	}
+}
+
+func TestRecordCgroup(t *testing.T) {
+	mount, name := makeCgroup(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The command enters the cgroup and runs the caller there; what it runs outside does not count.
+	script := fmt.Sprintf("%s; echo $$ >%s/%s/cgroup.procs && %s; echo $$ >%s/cgroup.procs; exit 0", self, mount, name, self, mount)
+	res, capture, r := recordNative(t, syscallPlan(map[string]int32{"getppid": syscall.SYS_GETPPID}),
+		Options{Targets: Targets{Cgroup: name}}, []string{"sh", "-c", script}, callerVar+"=1000")
+	if status, err := r.WaitCommand(); err != nil || status.Code != 0 {
+		t.Fatalf("the command: %v, %v", status, err)
+	}
+	if res.Events != 1000*callerThreads || res.Lost != 0 {
+		t.Errorf("%d events, %d lost; want %d: what was called in the cgroup", res.Events, res.Lost, 1000*callerThreads)
+	}
+	for id := range capture.rowsOf {
+		if k := tasksByID(capture)[id]; k.Cgroup != "/"+name {
+			t.Errorf("a task's cgroup is %q, want %q: %+v", k.Cgroup, "/"+name, k)
+		}
 	}
 }

@@ -160,3 +160,15 @@ func (r *Results) pkg(path string) *Package {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// Finish sets how a package's process ended, where its output came without go's own last event.
+func (r *Results) Finish(pkg string, status int, elapsed time.Duration) {
+	p := r.pkg(pkg)
+	p.Elapsed = elapsed
+	if status == 0 && p.Status != Fail {
+		p.Status = Pass
+		return
+	}
+	p.Status = Fail
+	p.Output += fmt.Sprintf("exit status %d\n", status)
+}
