@@ -74,9 +74,11 @@ func (b *builder) addShell() error {
 	if err != nil {
 		return fmt.Errorf("listing the programs of %s: %w", busybox, err)
 	}
-	b.image.addHost("/bin/busybox", busybox, 0o755)
+	b.image.addHost(busybox, busybox, 0o755)
 	for _, name := range strings.Fields(string(applets)) {
-		b.image.addLink("/bin/"+name, "busybox")
+		if name != path.Base(busybox) { // it lists itself
+			b.image.addLink("/bin/"+name, path.Base(busybox))
+		}
 	}
 	b.image.addLink("/usr/bin", "../bin")
 	b.image.addLink("/sbin", "bin")
