@@ -116,7 +116,8 @@ type Segment struct {
 	Batches uint32      `json:"batches"`
 	MinTime int64       `json:"min_time"`
 	MaxTime int64       `json:"max_time"`
-	MaxEnd  int64       `json:"max_end"` // the latest end of a call; MaxTime for points
+	MaxEnd  int64       `json:"max_end"`           // the latest known end of a call; MaxTime for points
+	Running uint64      `json:"running,omitempty"` // rows with EndRunning: calls that may reach to the end of the recording
 	Sealed  bool        `json:"sealed"`
 	Sites   []SiteCount `json:"sites"`
 }
