@@ -125,8 +125,8 @@ type Expr struct {
 	X, Y, Z *Expr
 	Int     int64
 	Text    string
-	Size    int // OpLoad, OpCtx: bytes to load
-	Max     int // OpStr, OpBuf: the most bytes to keep
+	Size    int  // OpLoad, OpCtx: bytes to load
+	Max     int  // OpStr, OpBuf: the most bytes to keep
 	User    bool // OpLoad, OpStr, OpBuf: X is an address of user memory
 	Either  bool // OpLoad, OpStr, OpBuf, with User false: the address itself says whose it is, since the kernel's have the top bit set
 	BitOff  int
