@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
 
 	"probetape/record/compile"
 )
@@ -67,6 +69,8 @@ func load(spec *ebpf.ProgramSpec) (bool, error) {
 }
 
 func cmpxchg() (bool, error) {
+	exchange := asm.CmpXchg.Mem(asm.RFP, asm.R1, asm.DWord, -8)
+	exchange.Constant = int64(asm.CmpXchg >> 8) // the library writes the operation from here, and leaves it empty
 	return load(&ebpf.ProgramSpec{
 		Type:    ebpf.RawTracepoint,
 		License: "GPL",
@@ -74,14 +78,14 @@ func cmpxchg() (bool, error) {
 			asm.Mov.Imm(asm.R0, 0),
 			asm.StoreMem(asm.RFP, -8, asm.R0, asm.DWord),
 			asm.Mov.Imm(asm.R1, 1),
-			asm.CmpXchg.Mem(asm.RFP, asm.R1, asm.DWord, -8),
+			exchange,
 			asm.Mov.Imm(asm.R0, 0),
 			asm.Return(),
 		},
 	})
 }
 
-// uprobeMulti asks for a probe far behind the end of this program's file: a kernel that knows the mechanism refuses the offset.
+// uprobeMulti attaches to the first instruction of this program, which ran long ago.
 func uprobeMulti() (bool, error) {
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.Kprobe, AttachType: ebpf.AttachTraceUprobeMulti, License: "GPL",
@@ -91,15 +95,38 @@ func uprobeMulti() (bool, error) {
 		return false, nil // the attach type itself is unknown
 	}
 	defer prog.Close()
-	ex, err := link.OpenExecutable("/proc/self/exe")
+	const self = "/proc/self/exe"
+	entry, err := entryOffset(self)
 	if err != nil {
 		return false, err
 	}
-	l, err := ex.UprobeMulti(nil, prog, &link.UprobeMultiOptions{Addresses: []uint64{1 << 40}})
-	if err == nil {
-		return true, l.Close()
+	ex, err := link.OpenExecutable(self)
+	if err != nil {
+		return false, err
 	}
-	return !errors.Is(err, ebpf.ErrNotSupported), nil
+	l, err := ex.UprobeMulti(nil, prog, &link.UprobeMultiOptions{Addresses: []uint64{entry}})
+	if errors.Is(err, unix.EINVAL) {
+		return false, nil // kernels before it know neither the link nor that the program asks for it
+	}
+	if err != nil {
+		return supported(err)
+	}
+	return true, l.Close()
+}
+
+// entryOffset returns where in a program's file its first instruction is.
+func entryOffset(path string) (uint64, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return 0, fmt.Errorf("reading this program's file: %w", err)
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_LOAD && f.Entry >= p.Vaddr && f.Entry < p.Vaddr+p.Filesz {
+			return f.Entry - p.Vaddr + p.Off, nil
+		}
+	}
+	return 0, fmt.Errorf("reading this program's file: no segment has its entry %#x", f.Entry)
 }
 
 func kprobes() (bool, error) {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"probetape/test/programs"
@@ -15,6 +16,9 @@ import (
 )
 
 const busybox = "/bin/busybox"
+
+// programTests is the package whose tests drive the built program.
+const programTests = "./test"
 
 // builder makes the initramfs: test binaries with their data, the program, the traced programs, a shell and init.
 type builder struct {
@@ -28,7 +32,11 @@ type builder struct {
 // build compiles everything and returns the path of the archive.
 func (b *builder) build(packages []string) (string, error) {
 	b.image, b.tests = newImage(), map[string][]string{}
-	for _, step := range []func() error{b.addInit, b.addShell, b.addProgram, b.addTraced} {
+	steps := []func() error{b.addInit, b.addShell, b.addTraced}
+	if slices.Contains(packages, programTests) {
+		steps = append(steps, b.addProgram)
+	}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return "", err
 		}

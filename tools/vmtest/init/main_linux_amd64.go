@@ -106,6 +106,7 @@ func runJob(j guest.Job, out io.Writer) int {
 	cmd.Dir = j.Dir
 	cmd.Env = append(os.Environ(), j.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // process 1 is in process group 0, which nobody else ever sees
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
 		fmt.Fprintf(out, "starting %s: %v\n", j.Path, err)
