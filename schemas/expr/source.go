@@ -52,6 +52,25 @@ func (s *Source) At(offset int) Pos {
 	}
 }
 
+// Span returns the next length bytes from a position on, as far as there are.
+func (s *Source) Span(from Pos, length int) Span {
+	to := min(from.Offset+max(length, 0), len(s.Text))
+	return Span{from, s.advance(from, to)}
+}
+
+// advance returns the position of an offset at or after from.
+func (s *Source) advance(from Pos, to int) Pos {
+	text := s.Text[from.Offset:to]
+	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
+		from.Line += strings.Count(text, "\n")
+		from.Col = 1
+		text = text[i+1:]
+	}
+	from.Col += utf8.RuneCountInString(text)
+	from.Offset = to
+	return from
+}
+
 // lineAround returns the line that holds a position, without its end.
 func (s *Source) lineAround(p Pos) string {
 	offset := min(max(p.Offset, 0), len(s.Text))
