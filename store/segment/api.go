@@ -5,66 +5,9 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"os"
 
 	"probetape/schemas"
 )
-
-// Limits of a segment. A writer keeps them, a reader refuses what is beyond them, so that its memory is bounded.
-const (
-	MaxRows       = 1 << 16  // of a batch
-	MaxBatchBytes = 32 << 20 // of a batch's buffers, decompressed
-	MaxMetadata   = 1 << 20  // of a message, table description included
-	MaxSites      = 1 << 20  // site numbers are below it
-)
-
-// Identity says which segment of which capture a file is. It is in the file, and all checksums depend on it.
-type Identity struct {
-	Capture string // the manifest's ID
-	Segment uint64
-}
-
-// File is what a segment is written to; *os.File is one.
-type File interface {
-	io.WriterAt
-	Sync() error
-	Truncate(size int64) error
-	Close() error
-}
-
-// Create makes the file name below root, 0600. It is an error if something of that name exists, a symbolic link too.
-func Create(root *os.Root, name string) (*os.File, error) { return nil, errors.ErrUnsupported }
-
-// OpenFile opens the file name below root for reading. What is not a regular file (a symbolic link, a pipe) is refused.
-func OpenFile(root *os.Root, name string) (*os.File, error) { return nil, errors.ErrUnsupported }
-
-// Writer writes an open segment. It is not safe for concurrent use.
-//
-// After an error of Append or Sync the segment is as it was before the call: a later call writes over what was half written.
-type Writer struct{}
-
-// NewWriter begins a segment of table t in the empty file f, which it owns from then on, unless it returns an error.
-func NewWriter(f File, id Identity, t *schemas.Table) (*Writer, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Append writes the batch's rows. It keeps nothing of the batch. A batch without rows writes nothing.
-func (w *Writer) Append(b *schemas.Batch) error { return errors.ErrUnsupported }
-
-// Sync brings what was appended to the disk (fdatasync).
-func (w *Writer) Sync() error { return errors.ErrUnsupported }
-
-// Segment describes what was appended so far; File is empty, Sealed false. The slice is the caller's.
-func (w *Writer) Segment() schemas.Segment { return schemas.Segment{} }
-
-// Bytes is the size of the segment so far, without asking for the rest of Segment.
-func (w *Writer) Bytes() int64 { return 0 }
-
-// Finish cuts off what is half written, appends the end-of-stream marker, syncs and closes the file.
-func (w *Writer) Finish() error { return errors.ErrUnsupported }
-
-// Close closes the file and leaves it as a crash would.
-func (w *Writer) Close() error { return errors.ErrUnsupported }
 
 // Options says what is known of a segment to be read.
 type Options struct {
@@ -86,29 +29,6 @@ func (r *Reader) Table() *schemas.Table { return nil }
 
 // ID is the segment's identity.
 func (r *Reader) ID() Identity { return Identity{} }
-
-// Codec is how a batch's buffers are compressed.
-type Codec uint8
-
-// The codecs, by Arrow's numbers.
-const (
-	LZ4  Codec = 0
-	Zstd Codec = 1
-)
-
-// Entry is what a batch's message says of it.
-type Entry struct {
-	Offset   int64  // of the message in the file
-	Length   int64  // of the message: metadata and columns
-	FirstRow uint64 // rows before it in the segment
-	Rows     int
-	MinTime  int64 // boot clock, ns
-	MaxTime  int64
-	MaxEnd   int64  // the latest known end of a call; MaxTime for points
-	Running  uint64 // calls that were still running when the recording stopped: they have no known end
-	Codec    Codec
-	Sites    []schemas.SiteCount // ascending
-}
 
 // Entries walks the segment's messages without touching the columns. The entry is valid until the next one. A *CorruptError stands for what
 // is damaged, and the walk goes on behind it where the next whole message can be found; any other error ends it.
