@@ -177,7 +177,9 @@ func (f *fn) fetch(text *resolve.Expr, slot int16, size, n, length int, differs,
 		return false
 	}
 	if text.Op == resolve.OpComm {
+		// Some kernels (6.1) leave what is behind the name's NUL as it was.
 		comm := f.push(16)
+		f.emit(storeWord(comm, 0), storeWord(comm+8, 0))
 		f.emit(asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, int32(comm)), asm.Mov.Imm(asm.R2, 16), asm.FnGetCurrentComm.Call())
 		f.emit(asm.LoadMem(asm.R0, asm.RFP, comm, asm.DWord), asm.StoreMem(asm.RFP, slot, asm.R0, asm.DWord))
 		if size > 8 {
