@@ -1,0 +1,85 @@
+package host
+
+import (
+	"debug/elf"
+	"fmt"
+	"slices"
+	"strings"
+
+	"probetape/record/host/elfsym"
+	"probetape/record/resolve"
+)
+
+// listSymbols merges the functions of a binary's tables, its debug file's and, of a stripped Go program, its line table's.
+//
+// A version that programs are no longer linked with keeps its version in the name (memcpy@GLIBC_2.2.5): it is another function than the one
+// of the plain name.
+func (b *executable) listSymbols() ([]resolve.UserSymbol, error) {
+	type key struct {
+		name string
+		addr uint64
+	}
+	var list []resolve.UserSymbol
+	have := map[key]int{}
+	add := func(s *elfsym.Symbol, dynamic bool) {
+		offset, ok := b.file.FileOffset(s.Address)
+		if !ok || s.Name == "" {
+			return
+		}
+		name := s.Name
+		if s.Hidden {
+			name += "@" + s.Version
+		}
+		k := key{name, s.Address}
+		if i, ok := have[k]; ok {
+			list[i].Dynamic = list[i].Dynamic || dynamic
+			list[i].Size = max(list[i].Size, s.Size)
+			return
+		}
+		have[k] = len(list)
+		list = append(list, resolve.UserSymbol{
+			Name: name, Address: s.Address, Offset: offset, Size: s.Size,
+			Dynamic: dynamic, Local: s.Bind == elf.STB_LOCAL, IFunc: s.Type == elf.STT_GNU_IFUNC,
+		})
+	}
+	tables := []struct {
+		file  *elfsym.File
+		table elfsym.Table
+	}{{b.file, elfsym.Dynsym}, {b.file, elfsym.Symtab}, {b.debug, elfsym.Symtab}}
+	for _, t := range tables {
+		if t.file == nil {
+			continue
+		}
+		err := t.file.Each(t.table, func(s *elfsym.Symbol) bool {
+			if t.file.Function(s) {
+				add(s, t.table == elfsym.Dynsym)
+			}
+			return true
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.info.Path, err)
+		}
+	}
+	if b.info.Go && b.info.Symtab < 0 && b.debug == nil {
+		functions, err := b.file.GoFunctions()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.info.Path, err)
+		}
+		for i := range functions {
+			add(&functions[i], false)
+		}
+	}
+	slices.SortFunc(list, func(a, b resolve.UserSymbol) int {
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		switch {
+		case a.Address < b.Address:
+			return -1
+		case a.Address > b.Address:
+			return 1
+		}
+		return 0
+	})
+	return list, nil
+}
