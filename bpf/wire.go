@@ -74,6 +74,7 @@ const (
 	ParamStmt                    // Call.Stmt
 	ParamErrno                   // 1: a return value in -4095..-1 is an errno
 	ParamUser                    // 1: arguments are those of a user function
+	ParamRecord                  // 1: system calls come as the records of raw_syscalls, not as the arguments of the raw tracepoints
 	paramEnd
 )
 

@@ -9,15 +9,31 @@
 
 #define NR_UNKNOWN (SYSCALL_SLOTS - 1)
 
-/* Arguments of a raw tracepoint. */
+/*
+ * What the tracepoints of system calls give. Raw: the registers' address, then the number (sys_enter) or the result (sys_exit). As a
+ * record of raw_syscalls: the common fields, the number, then the arguments or the result.
+ */
 struct pt_raw {
-	__u64 args[2];
+	__u64 args[3];
 };
 
-struct pt_task {
-	struct task_struct *btf; /* what the verifier lets us follow, where the kernel has it */
-	__u64 address;
-};
+/* Loads a word of the context at its place: the verifier allows no computed one, and each load only where it is made. */
+#define CTX(ctx, i)                                                                                                                \
+	({                                                                                                                         \
+		__u64 __word;                                                                                                      \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(__word) : "r"(ctx), "i"(8 * (i)));                                    \
+		__word;                                                                                                            \
+	})
+
+/* The number at the entry is in the same place in both. */
+#define ENTER_NR(ctx) CTX(ctx, 1)
+
+static __always_inline __u64 pt_exit_result(struct pt_raw *ctx)
+{
+	if (PARAM(RECORD))
+		return CTX(ctx, 2);
+	return CTX(ctx, 1);
+}
 
 static __always_inline struct task_struct *pt_current(void)
 {
@@ -66,7 +82,7 @@ static __always_inline bool pt_is_clone(__u32 slot)
 		call->args[i] = compat ? (__u32)(regs)->reg32 : (regs)->reg
 
 /* Saves the arguments that the statement uses. */
-static __always_inline void pt_syscall_args(struct pt_call *call, __u64 regs_address, bool compat)
+static __always_inline void pt_syscall_args(struct pt_call *call, struct pt_raw *ctx, bool compat)
 {
 	__u64 used = PARAM(ARGS);
 
@@ -89,7 +105,7 @@ static __always_inline void pt_syscall_args(struct pt_call *call, __u64 regs_add
 		unsigned long bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
 	} copy;
 
-	if (bpf_probe_read_kernel(&copy, sizeof(copy), (void *)(regs_address + 32)))
+	if (bpf_probe_read_kernel(&copy, sizeof(copy), (void *)(CTX(ctx, 0) + 32)))
 		__builtin_memset(&copy, 0, sizeof(copy));
 	ARG(&copy, 0, di, bx);
 	ARG(&copy, 1, si, cx);
@@ -155,7 +171,7 @@ static __always_inline int pt_syscall_enter(struct pt_raw *ctx)
 		return 0;
 	task = pt_current();
 	compat = pt_compat(task);
-	slot = pt_syscall_slot(ctx->args[1], compat);
+	slot = pt_syscall_slot(ENTER_NR(ctx), compat);
 	site = bpf_map_lookup_elem(&syscall_sites, &slot);
 	if (!site || !*site)
 		return 0;
@@ -189,7 +205,7 @@ static __always_inline int pt_syscall_enter(struct pt_raw *ctx)
 	}
 	if (c->call.state == CALL_ACTIVE)
 		pt_emit_unfinished(ctx, c, END_RETURN_MISSED);
-	pt_syscall_args(&c->call, ctx->args[0], compat);
+	pt_syscall_args(&c->call, ctx, compat);
 	env.time = bpf_ktime_get_boot_ns();
 	if (PARAM(FILTER) && !filter_entry(ctx, &env, &c->call)) {
 		c->call.state = CALL_FILTERED;
@@ -256,7 +272,7 @@ static __always_inline int pt_syscall_orphan(struct pt_raw *ctx, struct pt_env *
 	/* Without a seccomp filter or a tracer nobody can have refused it: the kernel skipped the entry's program, and counts that itself. */
 	if (!c || (!TASK(task, seccomp.mode) && !TASK(task, ptrace)))
 		return 0;
-	pt_syscall_args(&c->call, ctx->args[0], compat);
+	pt_syscall_args(&c->call, ctx, compat);
 	env->time = bpf_ktime_get_boot_ns();
 	if (PARAM(FILTER) && !filter_entry(ctx, env, &c->call))
 		return 0;
@@ -267,11 +283,11 @@ static __always_inline int pt_syscall_orphan(struct pt_raw *ctx, struct pt_env *
 	return 0;
 }
 
-static __always_inline int pt_syscall_nr(__u64 regs_address)
+static __always_inline int pt_syscall_nr(struct pt_raw *ctx)
 {
 	if (PARAM(TASK_REGS))
 		return ((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()))->orig_ax;
-	return BPF_CORE_READ((struct pt_regs *)regs_address, orig_ax);
+	return BPF_CORE_READ((struct pt_regs *)CTX(ctx, 0), orig_ax);
 }
 
 static __always_inline int pt_syscall_exit(struct pt_raw *ctx)
@@ -285,9 +301,9 @@ static __always_inline int pt_syscall_exit(struct pt_raw *ctx)
 	c = bpf_map_lookup_elem(&inflight, &key);
 	if (c)
 		state = c->call.state;
-	env.ret = ctx->args[1];
+	env.ret = pt_exit_result(ctx);
 	if (state == CALL_IDLE) {
-		int nr = pt_syscall_nr(ctx->args[0]);
+		int nr = pt_syscall_nr(ctx);
 		bool compat = pt_compat(task);
 
 		if (nr < 0)
@@ -327,7 +343,7 @@ int syscall_exit(struct pt_raw *ctx)
 SEC("raw_tracepoint")
 int dispatch_enter(struct pt_raw *ctx)
 {
-	__u32 slot = pt_syscall_slot(ctx->args[1], pt_compat(pt_current()));
+	__u32 slot = pt_syscall_slot(ENTER_NR(ctx), pt_compat(pt_current()));
 	__u32 *stmt = bpf_map_lookup_elem(&syscall_stmts, &slot);
 
 	if (stmt && *stmt)
@@ -348,7 +364,7 @@ int dispatch_exit(struct pt_raw *ctx)
 		bpf_tail_call(ctx, &exit_progs, c->call.stmt);
 		return 0;
 	}
-	nr = pt_syscall_nr(ctx->args[0]);
+	nr = pt_syscall_nr(ctx);
 	if (nr < 0)
 		return 0;
 	slot = pt_syscall_slot(nr, pt_compat(task));

@@ -41,6 +41,7 @@
 #define PARAM_STMT 14
 #define PARAM_ERRNO 15
 #define PARAM_USER 16
+#define PARAM_RECORD 17
 
 struct wire_batch {
 	__u32 size;

@@ -31,6 +31,7 @@ func Features() (compile.Features, error) {
 		{"bpf_task_pt_regs", &f.TaskRegs, helper(ebpf.RawTracepoint, asm.FnTaskPtRegs)},
 		{"bpf_get_attach_cookie", &f.Cookie, helper(ebpf.Kprobe, asm.FnGetAttachCookie)},
 		{"compare-and-exchange", &f.Cmpxchg, cmpxchg},
+		{"preemption in raw tracepoints", &f.RawPreempt, sleepableRaw},
 		{"uprobe.multi", &f.UprobeMulti, uprobeMulti},
 		{"kprobe events", &f.Kprobe, kprobes},
 	} {
@@ -82,6 +83,14 @@ func cmpxchg() (bool, error) {
 			asm.Mov.Imm(asm.R0, 0),
 			asm.Return(),
 		},
+	})
+}
+
+// sleepableRaw tries a program of a raw tracepoint that may sleep. A kernel that takes it runs none of them with preemption off.
+func sleepableRaw() (bool, error) {
+	return load(&ebpf.ProgramSpec{
+		Type: ebpf.RawTracepoint, AttachTo: "sys_enter", Flags: unix.BPF_F_SLEEPABLE, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
 	})
 }
 

@@ -29,7 +29,7 @@ func (s *Session) Attach() ([]SiteResult, error) {
 		site := &s.prog.Sites[i]
 		r := &results[i]
 		switch site.Mechanism {
-		case compile.MechSyscall:
+		case compile.MechSyscall, compile.MechSyscallRecord:
 		case compile.MechUprobeMulti:
 			key := site.Entry + "\x00" + site.Site.Module
 			if multi[key] == nil {

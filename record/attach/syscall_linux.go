@@ -1,23 +1,40 @@
 package attach
 
 import (
+	"fmt"
+
+	"github.com/cilium/ebpf/link"
+
 	"probetape/record/compile"
 )
 
 // attachLayer attaches the system calls of a layer: the exits before the entries, so that a call of which the entry was seen has its
 // exit seen too.
 func (s *Session) attachLayer(l *compile.Layer, results []SiteResult) {
+	attach := s.rawTracepoint
+	if l.Mechanism == compile.MechSyscallRecord {
+		attach = s.syscallRecords
+	}
 	err := s.rawTracepoint("sched_process_exit", l.Gone)
 	if err == nil {
-		err = s.rawTracepoint("sys_exit", l.Exit)
+		err = attach("sys_exit", l.Exit)
 	}
 	if err == nil {
-		err = s.rawTracepoint("sys_enter", l.Enter)
+		err = attach("sys_enter", l.Enter)
 	}
 	for _, site := range l.Sites {
 		results[site].Err = err
 		if err == nil {
-			results[site].Mechanism = compile.MechSyscall
+			results[site].Mechanism = l.Mechanism
 		}
 	}
+}
+
+func (s *Session) syscallRecords(name, prog string) error {
+	l, err := link.Tracepoint("raw_syscalls", name, s.coll.Programs[prog], nil)
+	if err != nil {
+		return fmt.Errorf("attaching tracepoint raw_syscalls:%s: %w", name, err)
+	}
+	s.links = append(s.links, l)
+	return nil
 }

@@ -21,6 +21,7 @@ type Features struct {
 	Cmpxchg       bool `json:"cmpxchg"`        // atomic compare-and-exchange (5.12)
 	TaskBTF       bool `json:"task_btf"`       // bpf_get_current_task_btf (5.11)
 	TaskRegs      bool `json:"task_regs"`      // bpf_task_pt_regs (5.15)
+	RawPreempt    bool `json:"raw_preempt"`    // programs of raw tracepoints are preempted, and skipped while another task's run is
 	Cookie        bool `json:"cookie"`         // bpf_get_attach_cookie of perf events (5.15)
 	UprobeMulti   bool `json:"uprobe_multi"`   // 6.6
 	Kprobe        bool `json:"kprobe"`         // CONFIG_KPROBE_EVENTS
@@ -64,6 +65,7 @@ type Program struct {
 // Layer is system calls that share a pair of raw tracepoints: statements that have no call in common.
 type Layer struct {
 	Enter, Exit, Gone string // programs for sys_enter, sys_exit and sched_process_exit
+	Mechanism         Mechanism
 	InFlight          string // map of the calls under way
 	Sites             []schemas.SiteID
 }
@@ -87,6 +89,7 @@ const (
 	MechRawTracepoint Mechanism = "raw_tracepoint"
 	MechTracepoint    Mechanism = "perf_tracepoint"
 	MechSyscall       Mechanism = "raw_tracepoint sys_enter/sys_exit"
+	MechSyscallRecord Mechanism = "perf_tracepoint raw_syscalls"
 	MechUprobe        Mechanism = "uprobe"
 	MechUprobeMulti   Mechanism = "uprobe.multi"
 	MechKprobe        Mechanism = "kprobe"

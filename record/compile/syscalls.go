@@ -2,6 +2,8 @@ package compile
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -84,12 +86,17 @@ func (c *compiler) layer(n int, stmts []int) error {
 	entries, bytes := c.inFlightMaps(rename, largest)
 	sites := c.addMap(bpf.MapSyscallSites, rename)
 	dispatch := c.addMap(bpf.MapSyscallStmts, rename)
-	p := c.params().with(params{bpf.ParamRoom: int64(largest), bpf.ParamErrno: 1, bpf.ParamUser: 0})
+	record := c.syscallRecords()
+	mech := MechSyscall
+	if record {
+		mech = MechSyscallRecord
+	}
+	p := c.params().with(params{bpf.ParamRoom: int64(largest), bpf.ParamErrno: 1, bpf.ParamUser: 0, bpf.ParamRecord: number(record)})
 
 	for at, i := range stmts {
 		s := &c.plan.Statements[i]
 		st := &c.out.Stmts[i]
-		st.InFlight, st.InFlightSize, st.Mechanism = entries, bytes, MechSyscall
+		st.InFlight, st.InFlightSize, st.Mechanism = entries, bytes, mech
 		enter, exit := progName("s", i, "enter"), progName("s", i, "exit")
 		for k := range s.Sites {
 			site := &s.Sites[k]
@@ -101,7 +108,7 @@ func (c *compiler) layer(n int, stmts []int) error {
 			sites.Contents = append(sites.Contents, ebpf.MapKV{Key: slot, Value: value})
 			dispatch.Contents = append(dispatch.Contents, ebpf.MapKV{Key: slot, Value: uint32(at) + 1})
 			plan := &c.out.Sites[site.ID]
-			plan.Mechanism, plan.Entry, plan.Exit = MechSyscall, enter, exit
+			plan.Mechanism, plan.Entry, plan.Exit = mech, enter, exit
 			l.Sites = append(l.Sites, site.ID)
 		}
 		if err := c.syscall(i, enter, exit, p.with(params{bpf.ParamStmt: int64(at), bpf.ParamTable: int64(s.Table.ID)}), rename); err != nil {
@@ -118,9 +125,32 @@ func (c *compiler) layer(n int, stmts []int) error {
 			return err
 		}
 	}
+	l.Mechanism = mech
+	if record {
+		for _, name := range l.tracepoints(c.out) {
+			c.out.Spec.Programs[name].Type = ebpf.TracePoint
+		}
+	}
 	c.out.Layers = append(c.out.Layers, l)
 	c.out.Calls = append(c.out.Calls, l.InFlight)
 	return nil
+}
+
+// syscallRecords reports whether system calls are taken from the records of raw_syscalls. They cost more than the raw tracepoints, but
+// where programs of those are preempted, every call that other tasks make on that CPU until the program goes on is skipped: with four
+// threads on two CPUs a third of them. The records' programs run with preemption off.
+func (c *compiler) syscallRecords() bool {
+	f := c.cfg.Features
+	return f.RawPreempt && f.TaskBTF && f.TaskRegs
+}
+
+// tracepoints returns the names of the layer's programs for entries and exits: those that are attached, and those that they call.
+func (l *Layer) tracepoints(p *Program) []string {
+	names := map[string]bool{l.Enter: true, l.Exit: true}
+	for _, id := range l.Sites {
+		names[p.Sites[id].Entry], names[p.Sites[id].Exit] = true, true
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // kernelOwn reports whether a system call is one that the kernel makes user programs do for its own probes.

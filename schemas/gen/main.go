@@ -100,6 +100,7 @@ func constants() []cConst {
 		{"PARAM_STMT", int64(bpf.ParamStmt)},
 		{"PARAM_ERRNO", int64(bpf.ParamErrno)},
 		{"PARAM_USER", int64(bpf.ParamUser)},
+		{"PARAM_RECORD", int64(bpf.ParamRecord)},
 	}
 }
 
