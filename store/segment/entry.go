@@ -140,17 +140,20 @@ func (e *Entry) unpack(minor int) error {
 	if p.bad || offset != uint64(e.Offset) || e.FirstRow > math.MaxInt64 || e.Running > uint64(e.Rows) || sites > uint64(e.Rows) {
 		return errEntry
 	}
-	e.MaxTime = e.MinTime + int64(maxTime)
-	e.MaxEnd = e.MaxTime + int64(maxEnd)
-	if e.MaxTime < e.MinTime || e.MaxEnd < e.MaxTime {
+	if e.MinTime < 0 || maxTime >= uint64(schemas.MaxTime) || maxEnd >= uint64(schemas.MaxTime) || e.MinTime >= schemas.MaxTime {
 		return errEntry
 	}
+	e.MaxTime = e.MinTime + int64(maxTime)
+	if e.MaxTime >= schemas.MaxTime || e.MaxTime+int64(maxEnd) >= schemas.MaxTime {
+		return errEntry
+	}
+	e.MaxEnd = e.MaxTime + int64(maxEnd)
 	e.Sites = e.Sites[:0]
 	site, rows := uint64(0), uint64(0)
 	for i := range sites {
 		step := p.u()
 		c := schemas.SiteCount{Rows: p.u(), Errors: p.u()}
-		if site += step; p.bad || i > 0 && step == 0 || step >= MaxSites || site >= MaxSites ||
+		if site += step; p.bad || i > 0 && step == 0 || step >= schemas.MaxSites || site >= schemas.MaxSites ||
 			c.Rows == 0 || c.Rows > uint64(e.Rows) || c.Errors > c.Rows {
 			return errEntry
 		}
@@ -241,9 +244,9 @@ func (f *facts) count(b *schemas.Batch, from, to int) error {
 	for i, t := range times {
 		f.minTime, f.maxTime = min(f.minTime, t), max(f.maxTime, t)
 		s := sites[i]
-		if int(s) >= len(f.counts) {
-			if s >= MaxSites {
-				return fmt.Errorf("row %d: site %d, at most %d", from+i, s, MaxSites-1)
+		if int64(s) >= int64(len(f.counts)) {
+			if s >= schemas.MaxSites {
+				return fmt.Errorf("row %d: site %d, at most %d", from+i, s, schemas.MaxSites-1)
 			}
 			f.counts = slices.Grow(f.counts, int(s)+1-len(f.counts))[:s+1]
 		}
@@ -253,6 +256,9 @@ func (f *facts) count(b *schemas.Batch, from, to int) error {
 		}
 		c.rows++
 	}
+	if f.minTime < 0 || f.maxTime >= schemas.MaxTime {
+		return fmt.Errorf("times from %d to %d, outside what a clock shows", f.minTime, f.maxTime)
+	}
 	f.maxEnd = max(f.maxEnd, f.maxTime)
 	if !b.Table.Call {
 		return nil
@@ -260,7 +266,7 @@ func (f *facts) count(b *schemas.Batch, from, to int) error {
 	durations, ends, errnos := b.Duration[from:to], b.End[from:to], b.Errno[from:to]
 	for i, d := range durations {
 		end := times[i] + d
-		if d < 0 || end < times[i] {
+		if d < 0 || d >= schemas.MaxTime || end >= schemas.MaxTime {
 			return fmt.Errorf("row %d: a call from %d that took %d", from+i, times[i], d)
 		}
 		f.maxEnd = max(f.maxEnd, end)

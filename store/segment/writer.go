@@ -15,7 +15,7 @@ const (
 	MaxRows       = 1 << 16  // of a batch
 	MaxBatchBytes = 32 << 20 // of a batch's buffers, decompressed
 	MaxMetadata   = 1 << 20  // of a message, table description included
-	MaxSites      = 1 << 20  // site numbers are below it
+
 )
 
 // Identity says which segment of which capture a file is. It is in the file, and all checksums depend on it.
