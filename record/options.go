@@ -38,6 +38,8 @@ type Options struct {
 	MaxBytes    int64         // of the capture; 0: no limit
 	BufferBytes int           // of each CPU's event buffer; 0: the session's default
 
+	DryRun bool // Prepare changes nothing of the host: it does not mount tracefs
+
 	Args []string // the recorder's command line
 	Tool schemas.Tool
 
@@ -54,3 +56,8 @@ const (
 
 // ErrNoTarget is returned where nothing says whose events to record.
 var ErrNoTarget = errors.New("nothing to record: no command, process, cgroup or -a")
+
+// StoppedError is returned by a recording that was asked to end before it began: there is no capture.
+type StoppedError struct{ Reason string }
+
+func (e *StoppedError) Error() string { return "recording: ended before it began: " + e.Reason }

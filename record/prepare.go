@@ -10,22 +10,26 @@ import (
 	"probetape/record/compile"
 	"probetape/record/proc"
 	"probetape/record/resolve"
+	"probetape/record/spec"
 	"probetape/schemas"
+	"probetape/schemas/expr"
 )
 
 // Prepared is a recording that has been checked against the host and compiled: what a dry run shows, and Run loads.
 type Prepared struct {
 	Plan       *resolve.Plan
 	Program    *compile.Program
-	CgroupDir  string // targets in a cgroup: its folder
-	CgroupPath string // and its path below the mount
-	Assumed    string // what could not be found out without privileges, and was assumed
+	CgroupDir  string           // targets in a cgroup: its folder
+	CgroupPath string           // and its path below the mount
+	Assumed    string           // what could not be found out without privileges, and was assumed
+	Notes      expr.Diagnostics // on the probe text; no errors
 
+	parsed      *spec.Program
 	syscallName func(abi schemas.ABI, number int32) string
 }
 
-// sites returns the sites as planned.
-func (p *Prepared) sites() []schemas.Site {
+// Sites returns the sites as planned.
+func (p *Prepared) Sites() []schemas.Site {
 	sites := make([]schemas.Site, len(p.Program.Sites))
 	for i := range sites {
 		sites[i] = p.Program.Sites[i].Site

@@ -12,6 +12,7 @@ import (
 	"probetape/record/launch"
 	"probetape/record/proc"
 	"probetape/schemas"
+	"probetape/store"
 )
 
 // Recorder is one recording.
@@ -43,7 +44,21 @@ func New(opts Options, prepared *Prepared, held *launch.Held) *Recorder {
 	if held != nil {
 		r.command = newCommand(held)
 	}
+	r.create = r.createCapture
 	return r
+}
+
+// createCapture makes the capture on disk.
+func (r *Recorder) createCapture(sites []schemas.Site) (closer, error) {
+	o := store.CreateOptions{Tables: r.prepared.Program.Tables, Sites: sites}
+	if r.opts.Owner != nil {
+		o.Owner = &store.Owner{UID: r.opts.Owner.UID, GID: r.opts.Owner.GID}
+	}
+	w, err := store.Create(r.opts.Output, o)
+	if err != nil {
+		return nil, err // an interface that holds a nil *store.Writer would not be nil
+	}
+	return w, nil
 }
 
 // Stop ends the recording in good order. It may be called at any time, by anybody; the first reason counts.
@@ -92,6 +107,9 @@ func (r *Recorder) Run() (res *Result, err error) {
 	sites, notes, err := r.attach(session)
 	if err != nil {
 		return nil, errors.Join(err, session.Detach())
+	}
+	if why := r.stop.reason(); why != "" {
+		return nil, errors.Join(&StoppedError{Reason: why}, session.Detach())
 	}
 	start := r.clock.Boot()
 	capture, err := r.create(sites)
@@ -247,7 +265,7 @@ func (r *Recorder) notify(text string) {
 
 // newLoop puts the loop together.
 func (r *Recorder) newLoop(session Session, capture Capture, table *tasks, manifest schemas.Manifest) *loop {
-	sites := r.prepared.sites()
+	sites := r.prepared.Sites()
 	l := &loop{
 		session: session, capture: capture, clock: r.clock, tasks: table,
 		manifest: manifest,
@@ -282,7 +300,8 @@ func (r *Recorder) record(l *loop) (*Result, error) {
 		timer := time.AfterFunc(r.opts.Duration, func() { r.stop.ask(ReasonDuration) })
 		defer timer.Stop()
 	}
-	if r.command != nil {
+	// Who asked for the end before the beginning does not want the command to run.
+	if r.command != nil && r.stop.reason() == "" {
 		r.command.start(r.stop.ask)
 	}
 	reason, err := l.run()

@@ -17,6 +17,9 @@ type Recorder struct{}
 // New makes a recording whose Run fails.
 func New(Options, *Prepared, *launch.Held) *Recorder { return &Recorder{} }
 
+// Prepare needs Linux.
+func Prepare(*Options) (*Prepared, error) { return nil, ErrNeedsLinux }
+
 // CheckPrivileges needs Linux.
 func CheckPrivileges() error { return ErrNeedsLinux }
 

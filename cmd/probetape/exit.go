@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"probetape/schemas/expr"
 )
 
 // The exit statuses. A recorded command's own status is returned as it is, so record's own failures before it have one of their own.
@@ -88,7 +90,7 @@ func exitStatus(err error) int {
 		return statusOK
 	case errors.As(err, &status):
 		return status.status
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), isProbeText(err):
 		return statusUsage
 	case errors.Is(err, errIncomplete):
 		return statusIncomplete
@@ -98,8 +100,22 @@ func exitStatus(err error) int {
 	return statusFailed
 }
 
-// printError writes one line for the error and one for each hint.
+// isProbeText reports whether an error is about probe text.
+func isProbeText(err error) bool {
+	var found expr.Diagnostics
+	return errors.As(err, &found)
+}
+
+// printError writes one line for the error and one for each hint; of probe text, the lines that are not right with a mark under the place.
 func printError(w io.Writer, err error) {
+	var found expr.Diagnostics
+	if errors.As(err, &found) {
+		// Nothing is left to be done where standard error itself cannot be written.
+		if found.Render(w) != nil {
+			return
+		}
+		return
+	}
 	text := strings.TrimRight(err.Error(), "\n")
 	lines := []string{"probetape: " + text}
 	var h hinter
@@ -110,46 +126,6 @@ func printError(w io.Writer, err error) {
 	}
 	// Nothing is left to be done where standard error itself cannot be written.
 	fmt.Fprintln(w, strings.Join(lines, "\n"))
-}
-
-// badFlag turns cli's complaint about a flag into a usageError that names the nearest flag.
-func badFlag(c *cli.Context, err error, _ bool) error {
-	const undefined = "flag provided but not defined: -"
-	text := err.Error()
-	help := "probetape --help"
-	var flags []cli.Flag
-	if c.Command != nil && c.Command.Name != "" && c.Command.Name != c.App.Name {
-		help = c.Command.HelpName + " --help"
-		flags = c.Command.Flags
-	}
-	if name, ok := strings.CutPrefix(text, undefined); ok {
-		name = strings.TrimLeft(name, "-")
-		return &usageError{msg: fmt.Sprintf("unknown flag %q", dashed(name)), hints: flagHints(name, flags, help), err: err}
-	}
-	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
-		return &usageError{msg: fmt.Sprintf("flag %s needs a value", dashed(strings.TrimLeft(name, "-"))), hints: []string{help + " shows its form"}, err: err}
-	}
-	return &usageError{msg: text, hints: []string{help + " lists the flags"}, err: err}
-}
-
-// flagHints says which flag was meant.
-func flagHints(name string, flags []cli.Flag, help string) []string {
-	names := make([]string, 0, len(flags))
-	for _, f := range flags {
-		names = append(names, f.Names()...)
-	}
-	if len(name) > 1 {
-		for _, n := range names {
-			// -p42 and -ofile, as getopt takes them.
-			if len(n) == 1 && strings.HasPrefix(name, n) && !strings.HasPrefix(name, "no") && nearest(name, names) == "" {
-				return []string{fmt.Sprintf("a flag and its value are two words: -%s %s", n, name[1:])}
-			}
-		}
-	}
-	if near := nearest(name, names); near != "" {
-		return []string{fmt.Sprintf("did you mean %s?", dashed(near))}
-	}
-	return []string{help + " lists the flags"}
 }
 
 // dashed writes a flag's name as it is typed.

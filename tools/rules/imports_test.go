@@ -54,6 +54,8 @@ var rules = []rule{
 		"github.com/HdrHistogram/hdrhistogram-go", "github.com/prometheus/common", "github.com/prometheus/client_model",
 	}, "replay needs no kernel, no recorder and no store"},
 
+	{"serve", nil, nil, "what it serves is handed to it"},
+
 	{"cmd/probetape", []string{"..."}, []string{"github.com/urfave/cli/v2", xsys}, "it puts the parts together"},
 
 	{"test/...", []string{"test/..."}, nil, "it drives the built program from outside"},
