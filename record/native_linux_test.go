@@ -301,11 +301,10 @@ func TestWholeHostWithoutTheRecorder(t *testing.T) {
 }
 
 func TestDurationLeavesTheCommandRunning(t *testing.T) {
-	start := time.Now()
 	res, capture, r := recordNative(t, syscallPlan(map[string]int32{"getppid": syscall.SYS_GETPPID}),
-		Options{Targets: Targets{Command: true, Children: true}, Duration: 300 * time.Millisecond}, []string{"sleep", "1.5"})
-	if res.Reason != ReasonDuration || r.CommandEnded() || time.Since(start) > 1400*time.Millisecond {
-		t.Errorf("ended by %q after %v, the command ended: %v", res.Reason, time.Since(start), r.CommandEnded())
+		Options{Targets: Targets{Command: true, Children: true}, Duration: 300 * time.Millisecond}, []string{"sleep", "4"})
+	if res.Reason != ReasonDuration || r.CommandEnded() {
+		t.Errorf("ended by %q, the command ended: %v", res.Reason, r.CommandEnded())
 	}
 	if capture.manifest.ExitStatus != nil {
 		t.Error("an exit status is stored of a command that still runs")
