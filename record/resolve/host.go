@@ -142,14 +142,20 @@ type KernelFunc struct {
 
 // Binary is a program or library.
 type Binary struct {
-	Path      string // links resolved
-	BuildID   string // hex; empty: it has none
-	Static    bool   // no dynamic loader
-	Go        bool   // made by the Go compiler
-	Dwarf     bool   // it, or its debug file, describes functions and types
-	Symtab    int    // functions defined in .symtab; -1: there is no such table (stripped)
-	Dynsym    int    // functions defined in .dynsym; -1: there is no such table
-	DebugFile string // separate debug file that was found by build-id or debug link
+	Path      string    // links resolved
+	BuildID   string    // hex; empty: it has none
+	Static    bool      // no dynamic loader
+	Go        bool      // made by the Go compiler
+	Dwarf     bool      // it, or its debug file, describes functions and types
+	Symtab    int       // functions defined in .symtab; -1: there is no such table (stripped)
+	Dynsym    int       // functions defined in .dynsym; -1: there is no such table
+	DebugFile string    // separate debug file that was found by build-id or debug link
+	Text      []Segment // its executable parts
+}
+
+// Segment is a part of a binary that is loaded as it is in the file.
+type Segment struct {
+	Address, Offset, Size uint64 // virtual address in the file, file offset, bytes
 }
 
 // UserSymbol is a function of a binary.

@@ -35,7 +35,8 @@ type Site struct {
 	Own *SiteExprs
 
 	RefCtrOffset uint64 // USDT: file offset of the semaphore, 0 none
-	ArgCount     int    // arguments known for this site; -1 unknown
+	ArgCount     int    // argument slots of 8 bytes known for this site; -1 unknown
+	Errno        bool   // calls: a return value in -4095..-1 is an error number. The same for all sites of a statement
 }
 
 // SiteExprs are a site's own expressions.
