@@ -181,8 +181,8 @@ func ValidateSegment(s *Segment, tables []Table, sites []Site) error {
 	if s.Rows > 0 && (!validTime(s.MinTime) || !validTime(s.MaxTime) || !validTime(s.MaxEnd) || s.MinTime > s.MaxTime) {
 		return invalid(what, "its times are %d to %d, the latest end %d", s.MinTime, s.MaxTime, s.MaxEnd)
 	}
-	if s.Bytes >= 1<<62 || uint64(s.Batches) > s.Rows {
-		return invalid(what, "it has %d bytes, %d batches and %d rows", s.Bytes, s.Batches, s.Rows)
+	if s.Bytes >= 1<<62 || s.Running > s.Rows || uint64(s.Batches) > s.Rows {
+		return invalid(what, "it has %d bytes, %d batches and %d rows, %d of them running", s.Bytes, s.Batches, s.Rows, s.Running)
 	}
 	var rows uint64
 	for i, c := range s.Sites {
