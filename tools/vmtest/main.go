@@ -25,6 +25,7 @@ type options struct {
 	series   []string
 	packages []string
 	pattern  string
+	append   string
 	cache    string
 	jobs     int
 	timeout  time.Duration
@@ -57,6 +58,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.cache, "cache", "", "folder for kernels and QEMU (probetape in the user's cache folder)")
 	flags.IntVar(&o.jobs, "jobs", 2, "machines at a time")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for all machines together")
+	flags.StringVar(&o.append, "append", "", "more parameters for the kernels, such as preempt=full")
 	flags.BoolVar(&o.keep, "keep", false, "keep the initramfs and the logs, and say where")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -159,7 +161,7 @@ func (q qemu) testAll(o options, kernels []kernel, initramfs, dir string, tests 
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			outcomes <- q.test(ctx, k, initramfs, filepath.Join(dir, k.series), tests, o.pattern == "")
+			outcomes <- q.test(ctx, k, o.append, initramfs, filepath.Join(dir, k.series), tests, o.pattern == "")
 		})
 	}
 	go func() {

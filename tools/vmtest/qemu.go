@@ -82,7 +82,7 @@ type boot struct {
 }
 
 // run boots a kernel with an initramfs and waits for the machine's end.
-func (q qemu) run(ctx context.Context, k kernel, initramfs, dir string) (boot, error) {
+func (q qemu) run(ctx context.Context, k kernel, parameters, initramfs, dir string) (boot, error) {
 	b := boot{console: filepath.Join(dir, "console.log"), results: filepath.Join(dir, "results"), files: filepath.Join(dir, "files")}
 	console, err := os.Create(b.console)
 	if err != nil {
@@ -98,7 +98,7 @@ func (q qemu) run(ctx context.Context, k kernel, initramfs, dir string) (boot, e
 		"-serial", "stdio", "-serial", "file:"+b.results, "-serial", "file:"+b.files,
 		"-kernel", k.image, "-initrd", initramfs,
 		// 5.10 runs BPF programs on LSM hooks only if the list of security modules names them.
-		"-append", "console=ttyS0 panic=-1 quiet lsm=lockdown,yama,apparmor,bpf")
+		"-append", "console=ttyS0 panic=-1 quiet lsm=lockdown,yama,apparmor,bpf "+parameters)
 	cmd.Stdout, cmd.Stderr = console, console
 	begin := time.Now()
 	err = cmd.Run()

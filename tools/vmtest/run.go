@@ -32,7 +32,7 @@ type outcome struct {
 }
 
 // test boots a kernel, until it gets to its tests, and judges what they say.
-func (q qemu) test(ctx context.Context, k kernel, initramfs, dir string, tests map[string][]string, whole bool) outcome {
+func (q qemu) test(ctx context.Context, k kernel, parameters, initramfs, dir string, tests map[string][]string, whole bool) outcome {
 	o := outcome{kernel: k}
 	begin := time.Now()
 	defer func() { o.elapsed = time.Since(begin) }()
@@ -42,7 +42,7 @@ func (q qemu) test(ctx context.Context, k kernel, initramfs, dir string, tests m
 		if o.err = os.MkdirAll(attempt, 0o755); o.err != nil {
 			return o
 		}
-		if b, o.err = q.run(ctx, k, initramfs, attempt); o.err != nil {
+		if b, o.err = q.run(ctx, k, parameters, initramfs, attempt); o.err != nil {
 			return o
 		}
 		if b.started || ctx.Err() != nil || o.boots == bootAttempts {
