@@ -108,7 +108,7 @@ func newLayout(t *schemas.Table) (*layout, error) {
 		}
 		add(c)
 		if c.kind == kindBinary {
-			add(column{name: f.Name + "_cut", kind: kindBool, field: i, cut: true})
+			add(column{name: l.columns[len(l.columns)-1].name + "_cut", kind: kindBool, field: i, cut: true})
 		}
 	}
 	return l, nil

@@ -188,13 +188,13 @@ func (b *batchReader) column(c *column, nulls int64) (err error) {
 			return err
 		}
 		shown.Offs, shown.Data = v.Offs, v.Data
-		return checkNullTexts(shown)
+		return checkNulls(shown)
 	}
 	if err := b.integers(c, v, values); err != nil {
 		return err
 	}
 	shown.Ints = v.Ints
-	return checkNullInts(shown)
+	return checkNulls(shown)
 }
 
 // buffer returns a buffer's bytes as they are stored, once their checksum is right.
@@ -375,22 +375,11 @@ func (b *batchReader) binary(v *schemas.Column, i int) error {
 	return nil
 }
 
-// checkNullInts and checkNullTexts hold a null's slot to be zero or empty.
-func checkNullInts(c *schemas.Column) error {
-	for w, word := range c.Null {
+// checkNulls holds the slots of nulls to be empty.
+func checkNulls(c *schemas.Column) error {
+	for i, word := range c.Null {
 		for ; word != 0; word &= word - 1 {
-			if c.Ints[64*w+bits.TrailingZeros64(word)] != 0 {
-				return errValidity
-			}
-		}
-	}
-	return nil
-}
-
-func checkNullTexts(c *schemas.Column) error {
-	for w, word := range c.Null {
-		for ; word != 0; word &= word - 1 {
-			if i := 64*w + bits.TrailingZeros64(word); c.Offs[i] != c.Offs[i+1] {
+			if !emptySlot(c, 64*i+bits.TrailingZeros64(word)) {
 				return errValidity
 			}
 		}

@@ -83,7 +83,7 @@ func (e *Encoder) column(c *column, b *schemas.Batch, from, to int) error {
 		e.absent()
 		return e.bits(v.Cut, from, to, 0)
 	}
-	if err := e.validity(v.Null, from, to); err != nil {
+	if err := e.validity(v, from, to); err != nil {
 		return err
 	}
 	switch {
@@ -163,8 +163,9 @@ func putNarrow[T number](e *Encoder, s []int64) error {
 	return e.put(e.plain)
 }
 
-// validity appends a column's validity: a bit for each row, set where there is a value.
-func (e *Encoder) validity(null schemas.Bitmap, from, to int) error {
+// validity appends a column's validity: a bit for each row, set where there is a value. The slots of nulls are held to be empty.
+func (e *Encoder) validity(v *schemas.Column, from, to int) error {
+	null := v.Null
 	if !anySet(null, from, to) {
 		e.nulls = append(e.nulls, 0)
 		e.absent()
@@ -172,10 +173,23 @@ func (e *Encoder) validity(null schemas.Bitmap, from, to int) error {
 	}
 	nulls := 0
 	for i := from; i < to; i += 64 {
-		nulls += bits.OnesCount64(word(null, i) & rowMask(to-i))
+		for word := word(null, i) & rowMask(to-i); word != 0; word &= word - 1 {
+			if !emptySlot(v, i+bits.TrailingZeros64(word)) {
+				return errValue
+			}
+			nulls++
+		}
 	}
 	e.nulls = append(e.nulls, nulls)
 	return e.bits(null, from, to, ^uint64(0))
+}
+
+// emptySlot reports whether row i of a column holds 0, or no bytes.
+func emptySlot(v *schemas.Column, i int) bool {
+	if len(v.Offs) > 0 {
+		return v.Offs[i] == v.Offs[i+1]
+	}
+	return v.Ints[i] == 0
 }
 
 // bits appends a bitmap's rows, each turned around by flip.
