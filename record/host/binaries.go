@@ -13,6 +13,7 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
+	"probetape/record/host/debuginfo"
 	"probetape/record/host/elfsym"
 	"probetape/record/host/usdt"
 	"probetape/record/resolve"
@@ -20,12 +21,15 @@ import (
 
 // executable is what is known of one program or library. The file stays open, so that a later replacement does not mix two files.
 type executable struct {
-	host    *Host
-	info    resolve.Binary
-	file    *elfsym.File
-	debug   *elfsym.File // separate debug file; nil: none
-	symbols func() ([]resolve.UserSymbol, error)
-	usdt    func() ([]resolve.USDT, error)
+	host  *Host
+	info  resolve.Binary
+	file  *elfsym.File
+	debug *elfsym.File // separate debug file; nil: none
+
+	symbols   func() ([]resolve.UserSymbol, error)
+	usdt      func() ([]resolve.USDT, error)
+	debugInfo func() (*debuginfo.Info, error)
+	protos    memo[string, *btf.FuncProto]
 }
 
 // Binaries implements resolve.Host.
@@ -142,6 +146,9 @@ func (h *Host) openBinary(name string) (*executable, error) {
 	}
 	b.info.Static = linkage.Static(b.file)
 	b.info.Go = b.file.Go()
+	for _, p := range b.file.Code() {
+		b.info.Text = append(b.info.Text, resolve.Segment{Address: p.Vaddr, Offset: p.Off, Size: p.Filesz})
+	}
 	for _, t := range []struct {
 		table elfsym.Table
 		into  *int
@@ -154,10 +161,11 @@ func (h *Host) openBinary(name string) (*executable, error) {
 		return nil, err
 	}
 	for _, f := range []*elfsym.File{b.file, b.debug} {
-		b.info.Dwarf = b.info.Dwarf || f != nil && f.Section(".debug_info") != nil
+		b.info.Dwarf = b.info.Dwarf || debuginfo.Has(f)
 	}
 	b.symbols = sync.OnceValues(b.listSymbols)
 	b.usdt = sync.OnceValues(b.listUSDT)
+	b.debugInfo = sync.OnceValues(b.openDebugInfo)
 	return b, nil
 }
 
@@ -220,13 +228,13 @@ func (h *Host) UserProto(name, symbol string) (*btf.FuncProto, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.proto(symbol)
+	return b.protos.get(symbol, func() (*btf.FuncProto, error) { return b.proto(symbol) })
 }
 
-func (b *executable) listUSDT() ([]resolve.USDT, error) {
-	probes, err := usdt.Probes(b.file)
+func (e *executable) listUSDT() ([]resolve.USDT, error) {
+	probes, err := usdt.Probes(e.file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.info.Path, err)
+		return nil, fmt.Errorf("%s: %w", e.info.Path, err)
 	}
 	list := make([]resolve.USDT, len(probes))
 	for i, p := range probes {

@@ -14,7 +14,7 @@ import (
 //
 // A version that programs are no longer linked with keeps its version in the name (memcpy@GLIBC_2.2.5): it is another function than the one
 // of the plain name.
-func (b *executable) listSymbols() ([]resolve.UserSymbol, error) {
+func (e *executable) listSymbols() ([]resolve.UserSymbol, error) {
 	type key struct {
 		name string
 		addr uint64
@@ -22,7 +22,7 @@ func (b *executable) listSymbols() ([]resolve.UserSymbol, error) {
 	var list []resolve.UserSymbol
 	have := map[key]int{}
 	add := func(s *elfsym.Symbol, dynamic bool) {
-		offset, ok := b.file.FileOffset(s.Address)
+		offset, ok := e.file.FileOffset(s.Address)
 		if !ok || s.Name == "" {
 			return
 		}
@@ -45,7 +45,7 @@ func (b *executable) listSymbols() ([]resolve.UserSymbol, error) {
 	tables := []struct {
 		file  *elfsym.File
 		table elfsym.Table
-	}{{b.file, elfsym.Dynsym}, {b.file, elfsym.Symtab}, {b.debug, elfsym.Symtab}}
+	}{{e.file, elfsym.Dynsym}, {e.file, elfsym.Symtab}, {e.debug, elfsym.Symtab}}
 	for _, t := range tables {
 		if t.file == nil {
 			continue
@@ -57,13 +57,13 @@ func (b *executable) listSymbols() ([]resolve.UserSymbol, error) {
 			return true
 		})
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", b.info.Path, err)
+			return nil, fmt.Errorf("%s: %w", e.info.Path, err)
 		}
 	}
-	if b.info.Go && b.info.Symtab < 0 && b.debug == nil {
-		functions, err := b.file.GoFunctions()
+	if e.info.Go && e.info.Symtab < 0 && e.debug == nil {
+		functions, err := e.file.GoFunctions()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", b.info.Path, err)
+			return nil, fmt.Errorf("%s: %w", e.info.Path, err)
 		}
 		for i := range functions {
 			add(&functions[i], false)

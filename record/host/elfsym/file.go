@@ -254,6 +254,17 @@ func (f *File) Section(name string) *Section {
 	return nil
 }
 
+// Code returns the segments that are loaded as code.
+func (f *File) Code() []elf.ProgHeader {
+	var code []elf.ProgHeader
+	for _, p := range f.segments {
+		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 {
+			code = append(code, p)
+		}
+	}
+	return code
+}
+
 // FileOffset returns where in the file the byte at a virtual address of code lies. It is what the kernel's uprobes want.
 func (f *File) FileOffset(addr uint64) (uint64, bool) { return f.offset(addr, elf.PF_X) }
 

@@ -55,7 +55,8 @@ func generate(headers, formats, out string) error {
 		if err != nil {
 			return err
 		}
-		if params != unknown {
+		// A call that gained parameters keeps those that it has on every kernel.
+		if earlier := native.params[name]; params != unknown && (earlier == unknown || !strings.HasPrefix(params, earlier+", ")) {
 			native.params[name] = params
 		}
 	}
