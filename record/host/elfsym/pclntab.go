@@ -23,6 +23,11 @@ func (f *File) GoFunctions() ([]Symbol, error) {
 	if err != nil {
 		return nil, err
 	}
+	return lineTable(data, func(inHeader uint64) (uint64, error) { return f.goText(s, inHeader) })
+}
+
+// lineTable reads the functions of a line table; start makes of the start of code in its header the one that counts.
+func lineTable(data []byte, start func(uint64) (uint64, error)) ([]Symbol, error) {
 	const head = 8 + 8*8
 	if len(data) < head {
 		return nil, errors.New("reading Go's line table: it is cut")
@@ -33,27 +38,28 @@ func (f *File) GoFunctions() ([]Symbol, error) {
 	if quantum, word := data[6], data[7]; quantum != 1 || word != 8 {
 		return nil, fmt.Errorf("reading Go's line table: instruction quantum %d and word size %d are not those of x86-64", quantum, word)
 	}
-	count, text, names, table := u64(data, 8), u64(data, 24), u64(data, 32), u64(data, 64)
+	count, names, table := u64(data, 8), u64(data, 32), u64(data, 64)
 	size := uint64(len(data))
 	if names > size || table > size || count >= (size-table)/8 {
 		return nil, fmt.Errorf("reading Go's line table: %d functions are not in its %d bytes", count, size)
 	}
-	if text, err = f.goText(s, text); err != nil {
+	text, err := start(u64(data, 24))
+	if err != nil {
 		return nil, err
 	}
 	cut := nameTable{text: string(data[names:])}
 	list := make([]Symbol, 0, count)
 	for i := range count {
 		entry := table + 8*i
-		start, info, end := uint64(u32(data, int(entry))), uint64(u32(data, int(entry+4))), uint64(u32(data, int(entry+8)))
-		if info > size-table || size-table-info < 8 || end < start {
+		from, info, to := uint64(u32(data, int(entry))), uint64(u32(data, int(entry+4))), uint64(u32(data, int(entry+8)))
+		if info > size-table || size-table-info < 8 || to < from {
 			return nil, fmt.Errorf("reading Go's line table: function %d is outside of it", i)
 		}
 		name, err := cut.at(u32(data, int(table+info+4)))
 		if err != nil {
 			return nil, fmt.Errorf("reading Go's line table: function %d: %w", i, err)
 		}
-		list = append(list, Symbol{Name: name, Address: text + start, Size: end - start, Type: elf.STT_FUNC, Section: 1})
+		list = append(list, Symbol{Name: name, Address: text + from, Size: to - from, Type: elf.STT_FUNC, Section: 1})
 	}
 	return list, nil
 }
