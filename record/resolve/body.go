@@ -1,0 +1,279 @@
+package resolve
+
+import (
+	"fmt"
+	"slices"
+
+	"probetape/record/spec"
+	"probetape/schemas"
+	"probetape/schemas/expr"
+)
+
+// body checks a statement's filter and fields at all of its sites.
+type body struct {
+	*checker
+	s      *spec.Statement
+	f      *finder
+	table  schemas.Table
+	fields []*spec.Field // those that are kept
+	names  map[string]bool
+}
+
+// result is what the expressions are at one site.
+type result struct {
+	*target
+	filter, exit *Expr
+	values       []value // parallel to the fields
+	diags        expr.Diagnostics
+	bad          bool // some of it could not be understood, by the parser or here
+	never        bool // the filter is false here whatever happens
+	layout       bool // it depends on layouts that 32-bit programs do not have
+}
+
+func (b *body) check(targets []target) {
+	b.names = map[string]bool{}
+	for _, f := range b.s.Fields {
+		if f.Name != nil {
+			b.names[f.Name.Name] = true
+		}
+	}
+	for i := range targets {
+		targets[i].env = targets[i].names()
+	}
+	raw := b.rawArguments(targets)
+	results := make([]result, len(targets))
+	for i := range targets {
+		results[i] = b.at(&targets[i], raw)
+	}
+	results = b.withoutForeign(results)
+	if b.report(results) {
+		return
+	}
+	if b.s.Bad || slices.ContainsFunc(results, func(r result) bool { return r.bad }) {
+		b.spoiled = true // which the parser reported
+		return
+	}
+	if results = b.filtered(results); len(results) == 0 {
+		return
+	}
+	if len(b.s.Fields) == 0 {
+		b.defaultField(results)
+	}
+	b.unify(results)
+}
+
+// maxTypings is how many different groups of sites the types of numbered arguments may make. Beyond it (syscall:*) they are plain numbers:
+// each group has programs of its own.
+const maxTypings = 8
+
+// rawArguments returns which numbered arguments are taken as plain numbers.
+func (b *body) rawArguments(targets []target) uint32 {
+	var used []int
+	visit := func(e expr.Expr) bool {
+		if id, ok := e.(*expr.Ident); ok {
+			if n, ok := argNumber(id.Name); ok && n < 32 && !slices.Contains(used, n) {
+				used = append(used, n)
+			}
+		}
+		return true
+	}
+	if b.s.Filter != nil {
+		expr.Walk(b.s.Filter, visit)
+	}
+	var mask uint32
+	for _, f := range b.fields {
+		expr.Walk(f.Value, visit)
+	}
+	if len(used) == 0 {
+		return 0
+	}
+	for _, n := range used {
+		mask |= 1 << n
+	}
+	typings := map[string]bool{}
+	for i := range targets {
+		e := targets[i].env
+		key := ""
+		for _, n := range used {
+			if v, r := e.numberedArg(b.s, n, false); r == nil {
+				key += fmt.Sprintf("%d %d %v %d;", v.t.class, v.t.size, v.t.signed, v.t.space)
+			}
+		}
+		if typings[key] = true; len(typings) > maxTypings {
+			return mask
+		}
+	}
+	return 0
+}
+
+// at checks the expressions at one site.
+func (b *body) at(t *target, raw uint32) result {
+	r := result{target: t, values: make([]value, len(b.fields))}
+	s := &scope{src: b.s.Source, env: t.env, raw: raw, fields: b.names, out: &r.diags}
+	if b.s.Filter != nil {
+		for _, part := range conjuncts(b.s.Filter, nil) {
+			x := s.condition(part)
+			switch {
+			case x == nil:
+				r.bad = true
+			case x.Op == OpConst:
+				r.never = r.never || x.Int == 0
+			case t.env.kind.Call() && needsReturn(x):
+				r.exit = both(part, r.exit, x)
+			default:
+				r.filter = both(part, r.filter, x)
+			}
+		}
+	}
+	for i, f := range b.fields {
+		r.values[i] = s.content(f.Value)
+		r.bad = r.bad || r.values[i].bad()
+	}
+	r.layout = s.layout
+	return r
+}
+
+// conjuncts splits a && b && c.
+func conjuncts(e expr.Expr, parts []expr.Expr) []expr.Expr {
+	if and, ok := e.(*expr.Binary); ok && and.Op == expr.OpLand {
+		return conjuncts(and.Y, conjuncts(and.X, parts))
+	}
+	return append(parts, e)
+}
+
+func both(at expr.Node, x, y *Expr) *Expr {
+	if x == nil {
+		return y
+	}
+	return node(at, OpLand, boolType().plan(), x, y)
+}
+
+// needsReturn reports whether an expression is known only when a call returns.
+func needsReturn(x *Expr) bool {
+	if x == nil {
+		return false
+	}
+	return x.Op == OpRet || x.Op == OpDuration || needsReturn(x.X) || needsReturn(x.Y) || needsReturn(x.Z)
+}
+
+// withoutForeign leaves out 32-bit system calls where the statement is right for the 64-bit ones only: an argument that is not there or is of
+// another type, a struct that is laid out differently.
+func (b *body) withoutForeign(results []result) []result {
+	native := false
+	for i := range results {
+		native = native || !results[i].env.i386 && !results[i].diags.HasErrors()
+	}
+	if !native {
+		return results
+	}
+	var left []string
+	kept := results[:0:0]
+	for _, r := range results {
+		if r.env.i386 && r.probe.Group.Text == "" && (r.layout || r.diags.HasErrors()) {
+			left = append(left, r.site.Name)
+			continue
+		}
+		kept = append(kept, r)
+	}
+	if len(left) > 0 {
+		b.plan.Notes = append(b.plan.Notes, fmt.Sprintf("%s: left out %s of 32-bit programs, whose arguments are not those of the statement", b.table.Name, joined(left, "system call")))
+	}
+	return kept
+}
+
+// report takes the sites' diagnostics together, one for each place of the text, and reports whether there are errors.
+func (b *body) report(results []result) bool {
+	type at struct {
+		line, col int
+		severity  expr.Severity
+	}
+	count := map[at]int{}
+	failed := false
+	for i := range results {
+		seen := map[at]bool{}
+		for _, d := range results[i].diags {
+			if k := (at{d.Line, d.Col, d.Severity}); !seen[k] {
+				seen[k] = true
+				count[k]++
+			}
+		}
+	}
+	told := map[at]bool{}
+	for i := range results {
+		for _, d := range results[i].diags {
+			k := at{d.Line, d.Col, d.Severity}
+			if told[k] {
+				continue
+			}
+			told[k] = true
+			if d.Severity == expr.SeverityError {
+				failed = true
+				if n := count[k]; n < len(results) {
+					d.Hints = append(slices.Clone(d.Hints), b.exceptions(results, n, func(r *result) bool {
+						return slices.ContainsFunc(r.diags, func(o expr.Diagnostic) bool { return at{o.Line, o.Col, o.Severity} == k })
+					}))
+				}
+			}
+			b.diags = append(b.diags, d)
+		}
+	}
+	return failed
+}
+
+// exceptions says at how many sites an error is, and names one where it is not.
+func (b *body) exceptions(results []result, n int, has func(*result) bool) string {
+	for i := range results {
+		if !has(&results[i]) {
+			return fmt.Sprintf("so it is at %d of the statement's %d sites, and not at %s", n, len(results), results[i].env.what)
+		}
+	}
+	return fmt.Sprintf("so it is at %d of the statement's %d sites", n, len(results))
+}
+
+// filtered leaves out the sites whose filter is false whatever happens there (func == "vfs_read").
+func (b *body) filtered(results []result) []result {
+	kept := results[:0:0]
+	for _, r := range results {
+		if !r.never {
+			kept = append(kept, r)
+		}
+	}
+	if len(kept) == 0 {
+		b.diags = append(b.diags, b.s.Source.Error(b.s.Filter, "the filter is false at every site: nothing would be recorded"))
+	}
+	return kept
+}
+
+// defaultField gives a call statement without fields its return value, where its sites have one that is known. Points have no fields of
+// their own accord: when and where they happened is in every row.
+func (b *body) defaultField(results []result) {
+	if !b.table.Call {
+		return
+	}
+	var void []string
+	known := 0
+	for i := range results {
+		switch e := results[i].env; {
+		case e.ret != nil && e.noRet == nil:
+			known++
+		case e.noRet != nil:
+			void = append(void, e.what)
+		}
+	}
+	if known == 0 || known+len(void) < len(results) {
+		return
+	}
+	at := expr.Span{From: b.s.Pos(), To: b.s.End()}
+	b.fields = []*spec.Field{{Span: at, Name: &expr.Ident{Span: at, Name: "retval"}}}
+	for i := range results {
+		v, r := results[i].env.result(at)
+		if r != nil {
+			t := intType(4, true)
+			v = value{t: t, x: constant(at, 0, t.plan())}
+		}
+		results[i].values = []value{v}
+	}
+	if len(void) > 0 {
+		b.plan.Notes = append(b.plan.Notes, fmt.Sprintf("%s: retval is 0 for %s that return nothing", b.table.Name, joined(void, "function")))
+	}
+}

@@ -1,0 +1,285 @@
+package resolve
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/cilium/ebpf/btf"
+)
+
+// lookup finds types by name, among those of one module of the kernel and those of the kernel itself.
+type lookup struct {
+	host   Host
+	module string // empty: the kernel's only
+}
+
+// specs returns where to look: the module's types first. A module without types of its own has the kernel's.
+func (l lookup) specs() ([]*btf.Spec, error) {
+	kernel, err := l.host.Types("")
+	if err != nil {
+		return nil, err
+	}
+	if l.module == "" {
+		return []*btf.Spec{kernel}, nil
+	}
+	own, err := l.host.Types(l.module)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return []*btf.Spec{kernel}, nil
+	case err != nil:
+		return nil, err
+	}
+	return []*btf.Spec{own, kernel}, nil
+}
+
+// all returns every type of a name.
+func (l lookup) all(name string) ([]btf.Type, error) {
+	specs, err := l.specs()
+	if err != nil {
+		return nil, err
+	}
+	var found []btf.Type
+	for _, s := range specs {
+		types, err := s.AnyTypesByName(name)
+		if err != nil && !errors.Is(err, btf.ErrNotFound) {
+			return nil, err
+		}
+		found = append(found, types...)
+	}
+	return found, nil
+}
+
+// named finds a struct, union or enum by its tag and name, or with an empty tag a typedef or a basic type; nil where there is none or the types
+// cannot be read. Where several have that name (static ones of different files) it is the first.
+func (l lookup) named(tag, name string) btf.Type {
+	types, err := l.all(name)
+	if err != nil {
+		return nil
+	}
+	for _, t := range types {
+		if tagOf(t) == tag {
+			return t
+		}
+	}
+	return nil
+}
+
+// tagOf returns the word that C puts before a type's name. What is no type of values has none that is ever asked for.
+func tagOf(t btf.Type) string {
+	switch t.(type) {
+	case *btf.Struct:
+		return "struct"
+	case *btf.Union:
+		return "union"
+	case *btf.Enum:
+		return "enum"
+	case *btf.Typedef, *btf.Int:
+		return ""
+	}
+	return "-"
+}
+
+// proto finds a function's parameters and result; nil where its types are not known, or several functions of that name differ.
+func (l lookup) proto(name string) (*btf.FuncProto, error) {
+	types, err := l.all(name)
+	if err != nil {
+		return nil, err
+	}
+	var found *btf.FuncProto
+	for _, t := range types {
+		f, ok := t.(*btf.Func)
+		if !ok {
+			continue
+		}
+		p, ok := f.Type.(*btf.FuncProto)
+		if !ok {
+			continue
+		}
+		if found != nil && !sameProto(found, p) {
+			return nil, nil
+		}
+		found = p
+	}
+	return found, nil
+}
+
+func sameProto(a, b *btf.FuncProto) bool {
+	if len(a.Params) != len(b.Params) || cName(a.Return) != cName(b.Return) {
+		return false
+	}
+	for i := range a.Params {
+		if a.Params[i].Name != b.Params[i].Name || cName(a.Params[i].Type) != cName(b.Params[i].Type) {
+			return false
+		}
+	}
+	return true
+}
+
+// rawProto finds the arguments of a kernel tracepoint: the parameters of its btf_trace_ type without the first, which is the probe's own.
+// That type is one of a pointer and has no names for them; the function that calls the probes has (__traceiter_ since Linux 5.10).
+func (l lookup) rawProto(name string) (*btf.FuncProto, error) {
+	types, err := l.all("btf_trace_" + name)
+	if err != nil {
+		return nil, err
+	}
+	var proto *btf.FuncProto
+	for _, t := range types {
+		if ptr, ok := btf.UnderlyingType(t).(*btf.Pointer); ok {
+			if p, ok := ptr.Target.(*btf.FuncProto); ok && len(p.Params) > 0 {
+				proto = p
+				break
+			}
+		}
+	}
+	if proto == nil {
+		return nil, nil
+	}
+	for _, prefix := range []string{"__traceiter_", "__bpf_trace_"} {
+		named, err := l.proto(prefix + name)
+		if err != nil {
+			return nil, err
+		}
+		if named != nil && len(named.Params) == len(proto.Params) {
+			proto = named
+			break
+		}
+	}
+	return &btf.FuncProto{Return: &btf.Void{}, Params: proto.Params[1:]}, nil
+}
+
+// complete returns the definition of a type that is only declared where it was found (a module's view of the kernel's struct).
+func (l lookup) complete(t btf.Type) btf.Type {
+	fwd, ok := btf.UnderlyingType(t).(*btf.Fwd)
+	if !ok {
+		return btf.UnderlyingType(t)
+	}
+	tag := "struct"
+	if fwd.Kind == btf.FwdUnion {
+		tag = "union"
+	}
+	if whole := l.named(tag, fwd.Name); whole != nil {
+		return whole
+	}
+	return fwd
+}
+
+// enumerator finds a constant by its name among all enums of the kernel.
+func (l lookup) enumerator(name string) (*btf.Enum, int64, bool) {
+	specs, err := l.specs()
+	if err != nil {
+		return nil, 0, false
+	}
+	for _, s := range specs {
+		for t, err := range s.All() {
+			if err != nil {
+				break
+			}
+			e, ok := t.(*btf.Enum)
+			if !ok {
+				continue
+			}
+			if v, ok := enumValue(e, name); ok {
+				return e, v, true
+			}
+		}
+	}
+	return nil, 0, false
+}
+
+func enumValue(e *btf.Enum, name string) (int64, bool) {
+	for _, v := range e.Values {
+		if v.Name == name {
+			return widenEnum(e, v.Value), true
+		}
+	}
+	return 0, false
+}
+
+// widenEnum returns a value as a number of 64 bits. (The types hold it as it was encoded: 32-bit negative ones come sign-extended or not.)
+func widenEnum(e *btf.Enum, v uint64) int64 {
+	if e.Size < 8 {
+		if e.Signed {
+			shift := 64 - 8*e.Size
+			return int64(v<<shift) >> shift
+		}
+		return int64(v & (1<<(8*e.Size) - 1))
+	}
+	return int64(v)
+}
+
+// member is a member of a struct or union, found by name.
+type member struct {
+	btf.Member
+	offset btf.Bits // from the outermost struct: anonymous members are looked into
+}
+
+func membersOf(t btf.Type) []btf.Member {
+	switch s := t.(type) {
+	case *btf.Struct:
+		return s.Members
+	case *btf.Union:
+		return s.Members
+	}
+	return nil
+}
+
+// maxAnonymous bounds how deep anonymous members are looked into.
+const maxAnonymous = 8
+
+func findMember(t btf.Type, name string) (member, bool) {
+	return findMemberAt(t, name, 0, 0)
+}
+
+func findMemberAt(t btf.Type, name string, base btf.Bits, depth int) (member, bool) {
+	if depth > maxAnonymous {
+		return member{}, false
+	}
+	for _, m := range membersOf(t) {
+		if m.Name == name {
+			return member{m, base + m.Offset}, true
+		}
+		if m.Name == "" {
+			if found, ok := findMemberAt(btf.UnderlyingType(m.Type), name, base+m.Offset, depth+1); ok {
+				return found, true
+			}
+		}
+	}
+	return member{}, false
+}
+
+// memberNames lists the names that can be written after a struct's arrow or point.
+func memberNames(t btf.Type) []string { return memberNamesAt(t, nil, 0) }
+
+func memberNamesAt(t btf.Type, names []string, depth int) []string {
+	if depth > maxAnonymous {
+		return names
+	}
+	for _, m := range membersOf(t) {
+		if m.Name != "" {
+			names = append(names, m.Name)
+			continue
+		}
+		names = memberNamesAt(btf.UnderlyingType(m.Type), names, depth+1)
+	}
+	return names
+}
+
+// meantType proposes types for a name that none has.
+func (l lookup) meantType(name string) []string {
+	specs, err := l.specs()
+	if err != nil {
+		return nil // this is for a hint only
+	}
+	var names []string
+	for _, s := range specs {
+		for t, err := range s.All() {
+			if err != nil {
+				break
+			}
+			if tagOf(t) != "-" && t.TypeName() != "" {
+				names = append(names, t.TypeName())
+			}
+		}
+	}
+	return meant(name, names)
+}
