@@ -50,9 +50,14 @@ const (
 	opDelete
 )
 
-// NewEncoder returns an encoder of changes to a new catalogue.
-func NewEncoder() *Encoder {
-	return &Encoder{strings: map[string]uint32{}, changes: &Changes{}}
+// NewEncoder returns an encoder of changes to a new catalogue. The keys that count up begin with first: several encoders of one catalogue have
+// ranges of their own, and only one of them may add tasks and symbols, whose texts are numbered.
+func NewEncoder(first uint64) *Encoder {
+	e := &Encoder{strings: map[string]uint32{}, changes: &Changes{}}
+	for i := range e.sequence {
+		e.sequence[i] = first
+	}
+	return e
 }
 
 // Take returns the changes since the last call. reuse is empty, or changes that are committed, whose memory is used again.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"probetape/schemas"
+	"probetape/store/catalog/catalogtest"
 )
 
 // newDB makes a catalogue in a folder of its own; bbolt's check runs over it when the test ends.
@@ -36,7 +37,7 @@ func newDB(t testing.TB) (*DB, string) {
 		if err := root.Close(); err != nil {
 			t.Error(err)
 		}
-		checkBolt(t, path)
+		catalogtest.Check(t, path)
 	})
 	return db, path
 }
@@ -273,7 +274,7 @@ func (m *model) compareLarge(t testing.TB, f *File) {
 // TestCommit reads back what was committed, after every commit and at the end.
 func TestCommit(t *testing.T) {
 	db, path := newDB(t)
-	e, m := NewEncoder(), newModel()
+	e, m := NewEncoder(0), newModel()
 	if err := begin(e, m); err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +303,7 @@ func TestCommit(t *testing.T) {
 // TestCommitTogether commits several changes at once: later ones are over earlier ones.
 func TestCommitTogether(t *testing.T) {
 	db, path := newDB(t)
-	e, m := NewEncoder(), newModel()
+	e, m := NewEncoder(0), newModel()
 	if err := begin(e, m); err != nil {
 		t.Fatal(err)
 	}

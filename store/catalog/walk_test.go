@@ -14,31 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
-)
 
-// checkBolt holds a bbolt file against bbolt's own check of its consistency.
-func checkBolt(t testing.TB, path string) {
-	t.Helper()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatalf("bbolt does not open %s: %v", path, err)
-	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	err = db.View(func(tx *bbolt.Tx) error {
-		var all []error
-		for err := range tx.Check() {
-			all = append(all, err)
-		}
-		return errors.Join(all...)
-	})
-	if err != nil {
-		t.Errorf("bbolt's check of %s: %v", path, err)
-	}
-}
+	"probetape/store/catalog/catalogtest"
+)
 
 // boltDump writes out a bbolt file through bbolt.
 func boltDump(t testing.TB, path string) []string {
@@ -183,7 +161,7 @@ func TestWalk(t *testing.T) {
 	for seed := range uint64(60) {
 		path := filepath.Join(t.TempDir(), "random.db")
 		randomBolt(t, rand.New(rand.NewPCG(seed, 1)), path)
-		checkBolt(t, path)
+		catalogtest.Check(t, path)
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -232,7 +210,7 @@ func TestWalkLarge(t *testing.T) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	checkBolt(t, path)
+	catalogtest.Check(t, path)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
