@@ -293,7 +293,7 @@ func (l *lexer) char(rest string) Token {
 		t.Kind, t.Value, t.Text = TokenInt, uint64(t.Text[0]), rest[:n]
 		return t
 	}
-	l.error(t.Span, "a text stands in double quotes", "write "+quote(t.Text))
+	l.error(t.Span, "a text stands in double quotes", "write "+Quote(t.Text))
 	t.Kind = TokenString
 	return t
 }
@@ -322,6 +322,6 @@ func (l *lexer) curly(rest string, open int, closing string) Token {
 	inner := line[open : open+end]
 	_, size := utf8.DecodeRuneInString(line[open+end:])
 	t := Token{Span: l.ahead(open + end + size), Kind: TokenString, Text: inner}
-	l.error(t.Span, "a text stands in plain double quotes", "write "+quote(inner))
+	l.error(t.Span, "a text stands in plain double quotes", "write "+Quote(inner))
 	return t
 }

@@ -282,8 +282,8 @@ func firstRune(text string) string {
 	return ""
 }
 
-// quote writes value as a literal that reads back the same.
-func quote(value string) string {
+// Quote writes value as a literal that reads back the same.
+func Quote(value string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for i := 0; i < len(value); {
@@ -310,4 +310,17 @@ func quote(value string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
+}
+
+// Unquote reads the text in double quotes that rest begins with, and returns its value and its length with the quotes.
+func Unquote(rest string) (value string, length int, err error) {
+	length, closed := quotedLength(rest, '"')
+	if !closed {
+		return "", 0, errors.New("this text has no closing quote")
+	}
+	value, _, wrong := unescape(rest[1 : length-1])
+	if wrong != nil {
+		return "", 0, wrong
+	}
+	return value, length, nil
 }

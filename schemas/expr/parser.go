@@ -593,3 +593,25 @@ func (p *Parser) Describe(t Token) string {
 	}
 	return text
 }
+
+// Skip moves on, without reporting anything, to the first token for which stop returns true, or to the end. depth is how many brackets are
+// open around it, of those that opened since.
+func (p *Parser) Skip(stop func(t Token, depth int) bool) {
+	p.lex.quiet = true
+	depth := 0
+	for p.Token.Kind != TokenEnd && !stop(p.Token, depth) {
+		switch {
+		case p.Token.Is("{") || p.Token.Is("(") || p.Token.Is("["):
+			depth++
+		case p.Token.Is("}") || p.Token.Is(")") || p.Token.Is("]"):
+			depth = max(0, depth-1)
+		}
+		p.Next()
+	}
+	p.lex.quiet = false
+	if p.Token.Kind != TokenEnd {
+		newLine := p.Token.NewLine
+		p.Seek(p.Token.From) // report what is wrong with the token itself
+		p.Token.NewLine = newLine
+	}
+}

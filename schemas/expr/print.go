@@ -47,7 +47,7 @@ func format(b *strings.Builder, e Expr, least int) {
 	case *Int:
 		b.WriteString(e.spelling())
 	case *String:
-		b.WriteString(quote(e.Value))
+		b.WriteString(Quote(e.Value))
 	case *Unary:
 		b.WriteString(e.Op.String())
 		if inner, ok := e.X.(*Unary); ok && e.Op == OpAddr && inner.Op == OpAddr {
