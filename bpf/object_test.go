@@ -19,7 +19,7 @@ func TestLayout(t *testing.T) {
 	for name, value := range map[string]any{
 		"wire_batch": schemas.WireBatch{}, "wire_record": schemas.WireRecord{}, "wire_call": schemas.WireCall{},
 		"wire_fields": schemas.WireFields{}, "wire_text": schemas.WireText{}, "wire_counters": schemas.WireCounters{}, "wire_task": schemas.WireTask{},
-		"pt_call": Call{}, "pt_target": Target{}, "pt_cpu": CPU{}, "pt_session": Session{}, "pt_env": Env{}, "pt_frame": Frame{},
+		"pt_call": Call{}, "pt_target": Target{}, "pt_cpu": CPU{}, "pt_session": Session{}, "pt_env": Env{}, "pt_frame": Frame{}, "pt_nest": Nest{},
 	} {
 		var c *btf.Struct
 		if err := spec.Types.TypeByName(name, &c); err != nil {
@@ -73,7 +73,8 @@ func TestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		ProgTracepoint, ProgRawTracepoint, ProgRegs, ProgSyscallEnter, ProgSyscallExit, ProgSyscallGone, ProgDispatchEnter, ProgDispatchExit,
+		ProgTracepoint, ProgRawTracepoint, ProgRegs, ProgTracing, ProgFuncEnter, ProgFuncExit,
+		ProgFuncFentry, ProgFuncFexit, ProgFuncSession, ProgFuncGone, ProgSyscallEnter, ProgSyscallExit, ProgSyscallGone, ProgDispatchEnter, ProgDispatchExit,
 		ProgFlush, ProgTaskNew, ProgTaskExec, ProgTaskRename, ProgTaskExit, ProgTaskFree,
 	} {
 		if spec.Programs[name] == nil {
@@ -81,7 +82,8 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		MapEvents, MapTasks, MapCPUs, MapSlots, MapCounters, MapTargets, MapCgroups, MapSession, MapInFlight, MapBlank,
+		MapEvents, MapTasks, MapCPUs, MapSlots, MapCounters, MapTargets, MapCgroups, MapSession, MapAddresses, MapFrames, MapFrameBlank, MapGoneAgain,
+		MapInFlight, MapBlank,
 		MapSyscallSites, MapSyscallStmts, MapEnterProgs, MapExitProgs,
 	} {
 		if spec.Maps[name] == nil {

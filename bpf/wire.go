@@ -2,8 +2,8 @@ package bpf
 
 // The structs that BPF programs share with the session besides the wire of package schemas. bpf/src/wire.h is generated from both.
 
-// Call is the head of a value in an in-flight map: a call that has been entered. The image of its record follows, as it was made at the
-// entry: a whole record, with the fields that are read at the return marked null.
+// Call is the head of a value in an in-flight map: a call that has been entered. The image of its record follows (calls of functions:
+// after a Nest), as it was made at the entry: a whole record, with the fields that are read at the return marked null.
 type Call struct {
 	State uint32 // Call...
 	Stmt  uint32 // statement's number within its layer (system calls)
@@ -17,11 +17,29 @@ const (
 	CallFiltered = 2 // the call is under way, and the filter left it out
 )
 
-// Frame is the key of calls of functions: the task and where its stack was.
+// Frame is the key of a call of a function: its task, and how many of the statement's calls are around it.
 type Frame struct {
-	Task uint64 // address of the task_struct
-	SP   uint64 // stack pointer of the caller, or depth << 32 | site
+	Task  uint64 // address of the task_struct
+	Depth uint64
 }
+
+// Nest follows Call in the value of a call of a function.
+type Nest struct {
+	Depth   uint32 // at depth 0: how many calls the task is in
+	Deepest uint32 // at depth 0: the largest Frame.Depth that it ever had
+	Top     uint64 // at depth 0: SP of the innermost call
+	SP      uint64 // what tells the call's return: its stack pointer at the entry, or the address of its trampoline's frame
+	Below   uint64 // SP of the call around it
+}
+
+// NoSite stands for a site that is not known.
+const NoSite = ^uint32(0)
+
+// MaxDepth is the most calls of a statement that a task can be in; entries from KeepDepth on go when the call returns.
+const (
+	MaxDepth  = 64 // as many returns as the kernel follows for a task of a user program
+	KeepDepth = 8
+)
 
 // Target is the value of a process in the target map; the key is its thread group id.
 type Target struct {
@@ -74,6 +92,11 @@ const (
 	ParamStmt                    // Call.Stmt
 	ParamErrno                   // 1: a return value in -4095..-1 is an errno
 	ParamUser                    // 1: arguments are those of a user function
+	ParamAddress                 // 1: the site is found by the probe's address
+	ParamResultAt                // fexit: bytes from the context to the result
+	ParamStale                   // 1: calls can be over without a return
+	ParamSessionCtx              // 1: the kfuncs of sessions take the context
+	ParamGone                    // schemas.End of calls whose task is gone
 	ParamRecord                  // 1: system calls come as the records of raw_syscalls, not as the arguments of the raw tracepoints
 	paramEnd
 )

@@ -71,16 +71,16 @@ static __always_inline bool pt_reserve(void *ctx, struct pt_slot *slot)
 
 	if (!cpu)
 		return false;
-	if (pt_lock(&cpu->busy[0]))
+	if (pt_lock(&cpu->busy[0])) {
 		index = 0;
-	else if (pt_lock(&cpu->busy[1]))
-		index = 1;
-	else if (pt_lock(&cpu->busy[2]))
-		index = 2;
-	else if (pt_lock(&cpu->busy[3]))
-		index = 3;
-	else
-		return false;
+	} else {
+		/* The first that is free. Calculated, since the verifier would follow every branch to the end. */
+		__u32 one = *(volatile __u32 *)&cpu->busy[1] & 1, two = *(volatile __u32 *)&cpu->busy[2] & 1;
+
+		index = 1 + one + (one & two);
+		if (index > 3 || !pt_lock(&cpu->busy[index]))
+			return false;
+	}
 
 	struct pt_slot_value *value = bpf_map_lookup_elem(&slots, &index);
 

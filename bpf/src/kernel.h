@@ -38,7 +38,20 @@ struct seccomp {
 	int mode;
 } CORE;
 
+struct xol_area {
+	unsigned long vaddr;
+} CORE;
+
+struct uprobes_state {
+	struct xol_area *xol_area;
+} CORE;
+
+struct mm_struct {
+	struct uprobes_state uprobes_state;
+} CORE;
+
 struct task_struct {
+	struct mm_struct *mm;
 	struct thread_info thread_info;
 	unsigned int flags;
 	unsigned int ptrace;

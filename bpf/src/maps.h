@@ -19,7 +19,6 @@ struct pt_shapes {
 	struct wire_fields fields;
 	struct wire_text text;
 	struct wire_task task;
-	struct pt_frame frame;
 };
 
 struct pt_slot_value {
@@ -36,6 +35,13 @@ struct pt_call_value {
 	__u8 image[4096];
 };
 
+/* A call of a function under way. */
+struct pt_frame_value {
+	struct pt_call call;
+	struct pt_nest nest;
+	__u8 image[4096];
+};
+
 MAP(events, BPF_MAP_TYPE_PERF_EVENT_ARRAY, __u32, __u32, 0);
 MAP(tasks, BPF_MAP_TYPE_PERF_EVENT_ARRAY, __u32, __u32, 0);
 MAP(cpus, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct pt_cpu, 1);
@@ -45,7 +51,15 @@ MAP(targets, BPF_MAP_TYPE_HASH, __u32, struct pt_target, 1);
 MAP(cgroups, BPF_MAP_TYPE_CGROUP_ARRAY, __u32, __u32, 1);
 MAP(session, BPF_MAP_TYPE_ARRAY, __u32, struct pt_session, 1);
 
-/* One of each for a layer of system calls or a statement of function calls. */
+/* Sites of kprobes by their addresses, where there are no cookies. One for a statement. */
+MAP(addresses, BPF_MAP_TYPE_HASH, __u64, __u32, 1);
+
+/* One of each for a statement of function calls. */
+MAP(frames, BPF_MAP_TYPE_HASH, struct pt_frame, struct pt_frame_value, 1);
+MAP(frame_blank, BPF_MAP_TYPE_ARRAY, __u32, struct pt_frame_value, 1);
+MAP(gone_again, BPF_MAP_TYPE_PROG_ARRAY, __u32, __u32, 1);
+
+/* One of each for a layer of system calls. */
 MAP(inflight, BPF_MAP_TYPE_HASH, __u64, struct pt_call_value, 1);
 MAP(blank, BPF_MAP_TYPE_ARRAY, __u32, struct pt_call_value, 1);
 MAP(syscall_sites, BPF_MAP_TYPE_ARRAY, __u32, __u32, SYSCALL_SLOTS);

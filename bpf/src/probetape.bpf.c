@@ -2,6 +2,7 @@
  * The skeletons of probetape's programs. They do what every probe needs; what a probe statement asks for is written into the stubs when
  * it is compiled.
  */
+#include "func.h"
 #include "point.h"
 #include "syscall.h"
 #include "task.h"
@@ -25,6 +26,13 @@ SEC("kprobe")
 int point_regs(void *ctx)
 {
 	return pt_point(ctx, pt_site(ctx));
+}
+
+/* fentry and fexit: a program for each function. */
+SEC("fentry")
+int point_tracing(void *ctx)
+{
+	return pt_point(ctx, PARAM(SITE));
 }
 
 SEC("raw_tracepoint")

@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "stubs.h"
-#include "target.h"
+#include "call.h"
+#include "regs.h"
 
 #define NR_UNKNOWN (SYSCALL_SLOTS - 1)
 
@@ -17,14 +17,6 @@ struct pt_raw {
 	__u64 args[3];
 };
 
-/* Loads a word of the context at its place: the verifier allows no computed one, and each load only where it is made. */
-#define CTX(ctx, i)                                                                                                                \
-	({                                                                                                                         \
-		__u64 __word;                                                                                                      \
-		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(__word) : "r"(ctx), "i"(8 * (i)));                                    \
-		__word;                                                                                                            \
-	})
-
 /* The number at the entry is in the same place in both. */
 #define ENTER_NR(ctx) CTX(ctx, 1)
 
@@ -34,24 +26,6 @@ static __always_inline __u64 pt_exit_result(struct pt_raw *ctx)
 		return CTX(ctx, 2);
 	return CTX(ctx, 1);
 }
-
-static __always_inline struct task_struct *pt_current(void)
-{
-	if (PARAM(TASK_BTF))
-		return (struct task_struct *)bpf_get_current_task_btf();
-	return (struct task_struct *)bpf_get_current_task();
-}
-
-/* Loads from a task that pt_current returned. */
-#define TASK(task, member)                                                                                                         \
-	({                                                                                                                         \
-		typeof((task)->member) __v;                                                                                        \
-		if (PARAM(TASK_BTF))                                                                                               \
-			__v = (task)->member;                                                                                      \
-		else                                                                                                               \
-			__v = BPF_CORE_READ(task, member);                                                                         \
-		__v;                                                                                                               \
-	})
 
 static __always_inline bool pt_compat(struct task_struct *task)
 {
@@ -115,36 +89,6 @@ static __always_inline void pt_syscall_args(struct pt_call *call, struct pt_raw 
 	ARG(&copy, 5, r9, bp);
 }
 
-/* Sends the image of a call that did not return, as it was at its entry. */
-static __noinline int pt_emit_unfinished(void *ctx, struct pt_call_value *c, __u64 end)
-{
-	struct wire_record *image = (struct wire_record *)c->image;
-	struct wire_call *info;
-	struct pt_slot slot;
-	__u64 size = image->size;
-
-	pt_attempted(image->site);
-	if (!pt_reserve(ctx, &slot))
-		return 0;
-	if (size > PARAM(ROOM))
-		size = PARAM(ROOM);
-	bpf_probe_read_kernel(slot.rec, size, image);
-	info = (struct wire_call *)(slot.rec + sizeof(struct wire_record));
-	info->duration = bpf_ktime_get_boot_ns() - image->time;
-	info->errno = 0;
-	info->end = end;
-	pt_commit(ctx, &slot);
-	return 0;
-}
-
-static __always_inline void pt_call_header(void *rec)
-{
-	struct wire_call *info = rec + sizeof(struct wire_record);
-
-	info->duration = 0;
-	*(__u64 *)&info->errno = END_RUNNING << 16;
-}
-
 static __always_inline struct pt_call_value *pt_know(__u64 key)
 {
 	__u32 zero = 0;
@@ -204,7 +148,7 @@ static __always_inline int pt_syscall_enter(struct pt_raw *ctx)
 		}
 	}
 	if (c->call.state == CALL_ACTIVE)
-		pt_emit_unfinished(ctx, c, END_RETURN_MISSED);
+		pt_emit_unfinished(ctx, c->image, END_RETURN_MISSED);
 	pt_syscall_args(&c->call, ctx, compat);
 	env.time = bpf_ktime_get_boot_ns();
 	if (PARAM(FILTER) && !filter_entry(ctx, &env, &c->call)) {
@@ -218,28 +162,6 @@ static __always_inline int pt_syscall_enter(struct pt_raw *ctx)
 	BARRIER();
 	c->call.state = CALL_ACTIVE;
 	return 0;
-}
-
-/* Sends a call that ended with a return value: env holds it, c the image. */
-static __always_inline void pt_emit_returned(void *ctx, struct pt_env *env, struct pt_call_value *c, __u64 end)
-{
-	struct wire_call *info;
-	struct pt_slot slot;
-	__u64 errno = 0;
-
-	if (PARAM(EXIT_FILTER) && !filter_exit(ctx, env, &c->call))
-		return;
-	pt_attempted(env->site);
-	if (!pt_reserve(ctx, &slot))
-		return;
-	copy_image(slot.rec, c->image);
-	info = (struct wire_call *)(slot.rec + sizeof(struct wire_record));
-	if (PARAM(ERRNO) && env->ret >= -4095ULL)
-		errno = -env->ret;
-	info->duration = env->duration;
-	*(__u64 *)&info->errno = errno | end << 16;
-	capture_exit(ctx, env, &c->call, slot.rec);
-	pt_commit(ctx, &slot);
 }
 
 /* An exit without an entry. */
@@ -279,7 +201,7 @@ static __always_inline int pt_syscall_orphan(struct pt_raw *ctx, struct pt_env *
 	pt_header(c->image, env);
 	pt_call_header(c->image);
 	capture_entry(ctx, env, &c->call, c->image);
-	pt_emit_returned(ctx, env, c, END_DENIED);
+	pt_emit_returned(ctx, env, &c->call, c->image, pt_errno(env->ret), END_DENIED);
 	return 0;
 }
 
@@ -323,7 +245,7 @@ static __always_inline int pt_syscall_exit(struct pt_raw *ctx)
 	env.pid_tgid = image->task;
 	env.site = image->site;
 	env.duration = bpf_ktime_get_boot_ns() - env.time;
-	pt_emit_returned(ctx, &env, c, END_RETURNED);
+	pt_emit_returned(ctx, &env, &c->call, c->image, pt_errno(env.ret), END_RETURNED);
 	return 0;
 }
 
@@ -385,7 +307,7 @@ int syscall_gone(struct pt_raw *ctx)
 		return 0;
 	if (c->call.state == CALL_ACTIVE) {
 		c->call.state = CALL_IDLE;
-		pt_emit_unfinished(ctx, c, END_THREAD_EXITED);
+		pt_emit_unfinished(ctx, c->image, END_THREAD_EXITED);
 	}
 	bpf_map_delete_elem(&inflight, &key);
 	return 0;

@@ -21,6 +21,9 @@
 #define CALL_IDLE 0
 #define CALL_ACTIVE 1
 #define CALL_FILTERED 2
+#define NO_SITE 4294967295
+#define MAX_DEPTH 64
+#define KEEP_DEPTH 8
 #define TARGET_ACTIVE 1
 #define TARGET_ARMED 2
 #define PARAM_BASE 1347682304
@@ -41,7 +44,12 @@
 #define PARAM_STMT 14
 #define PARAM_ERRNO 15
 #define PARAM_USER 16
-#define PARAM_RECORD 17
+#define PARAM_ADDRESS 17
+#define PARAM_RESULT_AT 18
+#define PARAM_STALE 19
+#define PARAM_SESSION_CTX 20
+#define PARAM_GONE 21
+#define PARAM_RECORD 22
 
 struct wire_batch {
 	__u32 size;
@@ -106,7 +114,15 @@ struct pt_call {
 
 struct pt_frame {
 	__u64 task;
+	__u64 depth;
+};
+
+struct pt_nest {
+	__u32 depth;
+	__u32 deepest;
+	__u64 top;
 	__u64 sp;
+	__u64 below;
 };
 
 struct pt_target {

@@ -45,7 +45,11 @@ func (s *Session) Counters() ([]Counts, error) {
 		}
 		c.out[i] = Counts{WireCounters: sum}
 	}
-	return c.out, s.missed(c.out)
+	if err := s.readMissed(); err != nil {
+		return nil, err
+	}
+	s.addMissed(c.out)
+	return c.out, nil
 }
 
 func (s *Session) readCounters(n, cpus int) error {
@@ -64,36 +68,6 @@ func (s *Session) readCounters(n, cpus int) error {
 	for i := range n {
 		if err := m.Lookup(uint32(i), c.percpu[i*cpus:(i+1)*cpus]); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// missed fills in the runs that the kernel skipped. It counts them for a program; where a program has several sites they cannot be told
-// apart, and only none at all is known for each.
-func (s *Session) missed(out []Counts) error {
-	sites := map[string]int{}
-	for i := range s.prog.Sites {
-		sites[s.prog.Sites[i].Entry]++
-	}
-	runs := map[string]int64{}
-	for name := range sites {
-		prog := s.coll.Programs[name]
-		if prog == nil {
-			continue
-		}
-		stats, err := prog.Stats()
-		if err != nil {
-			runs[name] = -1
-			continue
-		}
-		runs[name] = int64(stats.RecursionMisses)
-	}
-	for i := range out {
-		name := s.prog.Sites[i].Entry
-		out[i].Missed = runs[name]
-		if runs[name] > 0 && sites[name] > 1 {
-			out[i].Missed = -1
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
@@ -34,6 +35,10 @@ func Features() (compile.Features, error) {
 		{"preemption in raw tracepoints", &f.RawPreempt, sleepableRaw},
 		{"uprobe.multi", &f.UprobeMulti, uprobeMulti},
 		{"kprobe events", &f.Kprobe, kprobes},
+		{"kprobe.multi", &f.KprobeMulti, func() (bool, error) { return supported(features.HaveBPFLinkKprobeMulti()) }},
+		{"kprobe.session", &f.KprobeSession, func() (bool, error) { return supported(features.HaveBPFLinkKprobeSession()) }},
+		{"the context in sessions' kfuncs", &f.SessionCtx, sessionCtx},
+		{"fentry", &f.Fentry, fentry},
 	} {
 		ok, err := probe.try()
 		if err != nil {
@@ -144,4 +149,39 @@ func kprobes() (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// sessionCtx looks at the kfunc's declaration: a call in the other form is refused.
+func sessionCtx() (bool, error) {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return false, err
+	}
+	var fn *btf.Func
+	err = spec.TypeByName("bpf_session_is_return", &fn)
+	if errors.Is(err, btf.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	proto, ok := fn.Type.(*btf.FuncProto)
+	return ok && len(proto.Params) > 0, nil
+}
+
+// fentry attaches to a function that the kernel has for such tests.
+func fentry() (bool, error) {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.Tracing, AttachType: ebpf.AttachTraceFEntry, AttachTo: "bpf_fentry_test1", License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
+	})
+	if err != nil {
+		return false, nil // kernels without it give any error: EPERM where kprobes are left out
+	}
+	defer prog.Close()
+	l, err := link.AttachTracing(link.TracingOptions{Program: prog, AttachType: ebpf.AttachTraceFEntry})
+	if err != nil {
+		return false, nil
+	}
+	return true, l.Close()
 }

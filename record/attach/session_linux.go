@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -27,9 +26,16 @@ type Session struct {
 	tasks  *ring.Reader
 	cgroup *os.File
 	stats  []closer // BPF_ENABLE_STATS
-	links  []link.Link
+	links  [phases][]link.Link
 	cpus   []int
 	counts counts
+
+	refused     map[string]error // programs that were not loaded
+	watched     []watched
+	missedKnown bool
+	symbols     symbols
+	goFiles     map[string]bool
+	stacksSeen  map[uint32]bool
 }
 
 type closer interface{ Close() error }
@@ -43,11 +49,10 @@ func Open(prog *compile.Program, opts Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	coll, err := ebpf.NewCollection(prog.Spec)
-	if err != nil {
-		return nil, loadError(prog, err)
+	s := &Session{prog: prog, cpus: cpus, refused: map[string]error{}, goFiles: map[string]bool{}}
+	if err := s.load(); err != nil {
+		return nil, err
 	}
-	s := &Session{prog: prog, coll: coll, cpus: cpus}
 	if err := s.open(opts); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -56,6 +61,9 @@ func Open(prog *compile.Program, opts Options) (*Session, error) {
 
 func (s *Session) open(opts Options) error {
 	var err error
+	if s.missedKnown, err = missedCounts(); err != nil {
+		return err
+	}
 	size := orDefault(opts.BufferBytes, DefaultBuffer)
 	if s.events, err = ring.New(s.coll.Maps[bpf.MapEvents], size, size/4); err != nil {
 		return err
@@ -135,74 +143,29 @@ func (s *Session) AttachTasks() error {
 		{"sched_process_exec", bpf.ProgTaskExec},
 		{"task_newtask", bpf.ProgTaskNew},
 	} {
-		if err := s.rawTracepoint(t.point, t.prog); err != nil {
+		if err := s.rawTracepoint(t.point, t.prog, phaseTasks); err != nil {
 			return fmt.Errorf("following tasks: %w", err)
 		}
 	}
 	return nil
 }
 
-// rawTracepoint attaches a program for the session's life.
-func (s *Session) rawTracepoint(name, prog string) error {
+// rawTracepoint attaches a program until a phase of detaching.
+func (s *Session) rawTracepoint(name, prog string, p phase) error {
 	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: s.coll.Programs[prog]})
 	if err != nil {
 		return fmt.Errorf("attaching raw tracepoint %q: %w", name, err)
 	}
-	s.links = append(s.links, l)
-	return nil
-}
-
-// Detach detaches every site, and the task programs, and returns when none of them runs any more.
-func (s *Session) Detach() error {
-	err := closeLinks(s.links)
-	s.links = nil
-	return errors.Join(err, quiesce())
-}
-
-// closeLinks closes links, the last first: the entries of calls before their exits. Each may wait for a grace period of RCU, so many
-// wait side by side.
-func closeLinks(links []link.Link) error {
-	const atOnce = 32
-	var errs []error
-	for len(links) > 0 {
-		n := max(0, len(links)-atOnce)
-		batch := links[n:]
-		links = links[:n]
-		results := make([]error, len(batch))
-		var wait sync.WaitGroup
-		for i, l := range batch {
-			wait.Go(func() { results[i] = l.Close() })
-		}
-		wait.Wait()
-		errs = append(errs, results...)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("detaching: %w", err)
-	}
-	return nil
-}
-
-// membarrierGlobal is MEMBARRIER_CMD_GLOBAL of <linux/membarrier.h>.
-const membarrierGlobal = 1
-
-// quiesce returns when every program that was running has ended: they run with RCU held, and the barrier waits for a grace period. Two
-// of them, since a tracepoint of system calls may be entered before RCU is held.
-func quiesce() error {
-	for range 2 {
-		_, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0)
-		if errno != 0 {
-			return fmt.Errorf("waiting for running programs with membarrier: %w", errno)
-		}
-	}
+	s.keep(p, l)
 	return nil
 }
 
 // Close frees everything. It is called after Detach, and may be called alone.
 func (s *Session) Close() error {
 	var errs []error
-	if len(s.links) > 0 {
-		errs = append(errs, closeLinks(s.links))
-		s.links = nil
+	for p := range phases {
+		errs = append(errs, closeLinks(s.links[p]))
+		s.links[p] = nil
 	}
 	if s.events != nil {
 		errs = append(errs, s.events.Close())

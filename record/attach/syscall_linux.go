@@ -15,12 +15,15 @@ func (s *Session) attachLayer(l *compile.Layer, results []SiteResult) {
 	if l.Mechanism == compile.MechSyscallRecord {
 		attach = s.syscallRecords
 	}
-	err := s.rawTracepoint("sched_process_exit", l.Gone)
+	err := s.rawTracepoint("sched_process_exit", l.Gone, phaseTasks)
 	if err == nil {
-		err = attach("sys_exit", l.Exit)
+		err = attach("sys_exit", l.Exit, phaseExit)
 	}
 	if err == nil {
-		err = attach("sys_enter", l.Enter)
+		err = attach("sys_enter", l.Enter, phaseEntry)
+	}
+	if err == nil {
+		s.watch(nil, s.coll.Programs[l.Enter], l.Sites...)
 	}
 	for _, site := range l.Sites {
 		results[site].Err = err
@@ -30,11 +33,11 @@ func (s *Session) attachLayer(l *compile.Layer, results []SiteResult) {
 	}
 }
 
-func (s *Session) syscallRecords(name, prog string) error {
+func (s *Session) syscallRecords(name, prog string, p phase) error {
 	l, err := link.Tracepoint("raw_syscalls", name, s.coll.Programs[prog], nil)
 	if err != nil {
 		return fmt.Errorf("attaching tracepoint raw_syscalls:%s: %w", name, err)
 	}
-	s.links = append(s.links, l)
+	s.keep(p, l)
 	return nil
 }

@@ -17,6 +17,15 @@ func (s *Session) tracepoint(site *compile.SitePlan) error {
 	if err != nil {
 		return fmt.Errorf("attaching tracepoint %s:%s: %w", site.Site.Category, site.Site.Name, err)
 	}
-	s.links = append(s.links, l)
+	s.keep(phaseEntry, l)
+	s.watch(nil, s.coll.Programs[site.Entry], site.Site.ID)
+	return nil
+}
+
+func (s *Session) rawTracepointSite(site *compile.SitePlan) error {
+	if err := s.rawTracepoint(site.Site.Name, site.Entry, phaseEntry); err != nil {
+		return err
+	}
+	s.watch(nil, s.coll.Programs[site.Entry], site.Site.ID)
 	return nil
 }

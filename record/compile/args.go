@@ -25,33 +25,55 @@ func (f *fn) arg(i int, null string) {
 		f.fail("compiling %s: there is no argument %d", f.name, i)
 		return
 	}
-	switch f.place.kind {
-	case schemas.KindSyscall, schemas.KindKcall, schemas.KindUcall:
+	switch f.place.args {
+	case argsCall:
 		f.emit(asm.LoadMem(asm.R0, regCall, callArgs+int16(8*i), asm.DWord))
-	case schemas.KindRawTracepoint, schemas.KindFentry, schemas.KindFexit:
+	case argsContext:
 		f.emit(asm.LoadMem(asm.R0, regCtx, int16(8*i), asm.DWord))
-	case schemas.KindKprobe, schemas.KindUprobe, schemas.KindUSDT:
+	case argsTrampoline:
+		f.trampoline(i, null)
+	case argsRegisters:
 		if i < len(argRegs) {
 			f.emit(asm.LoadMem(asm.R0, regCtx, regOffsets[argRegs[i]], asm.DWord))
 			return
 		}
 		// At the function's first instruction the stack pointer is at the return address, above it the arguments.
 		f.emit(asm.LoadMem(asm.R0, regCtx, regOffsets["rsp"], asm.DWord), asm.Add.Imm(asm.R0, int32(8*(i-len(argRegs)+1))))
-		f.read(8, f.place.kind.User(), null)
+		f.read(8, memoryOfKind(f.place.kind), null)
 	default:
 		f.fail("compiling %s: a %s has no numbered arguments", f.name, f.place.kind)
 	}
 }
 
+// argsOf says where the arguments of a point's kind are.
+func argsOf(k schemas.ProbeKind) argSource {
+	switch k {
+	case schemas.KindRawTracepoint:
+		return argsContext
+	case schemas.KindFentry, schemas.KindFexit:
+		return argsTrampoline
+	case schemas.KindKprobe, schemas.KindUprobe, schemas.KindUSDT:
+		return argsRegisters
+	}
+	return argsNone
+}
+
+// trampoline leaves a word of the context of fentry and fexit in R0. It is read as memory, not loaded: the verifier would make a pointer
+// of it, or refuse it, as the function's declaration says.
+func (f *fn) trampoline(i int, null string) {
+	f.emit(asm.Mov.Reg(asm.R0, regCtx), asm.Add.Imm(asm.R0, int32(8*i)))
+	f.read(8, memoryKernel, null)
+}
+
 // ret leaves the return value in R0.
-func (f *fn) ret() {
+func (f *fn) ret(null string) {
 	switch {
 	case f.place.exit:
 		f.emit(asm.LoadMem(asm.R0, regEnv, envRet, asm.DWord))
 	case f.place.kind == schemas.KindKretprobe || f.place.kind == schemas.KindUretprobe:
 		f.emit(asm.LoadMem(asm.R0, regCtx, regOffsets["rax"], asm.DWord))
 	case f.place.kind == schemas.KindFexit && f.place.argCount >= 0:
-		f.emit(asm.LoadMem(asm.R0, regCtx, int16(8*f.place.argCount), asm.DWord))
+		f.trampoline(f.place.argCount, null)
 	default:
 		f.fail("compiling %s: a %s has no return value here", f.name, f.place.kind)
 	}
@@ -78,7 +100,7 @@ func (f *fn) operand(x *resolve.Expr, null string) {
 			}
 			f.emit(asm.Add.Reg(asm.R0, asm.R1))
 		}
-		f.read(o.Size, true, null)
+		f.read(o.Size, memoryUser, null)
 	default:
 		f.register(asm.R0, o.Base)
 		if o.RegOff > 0 {

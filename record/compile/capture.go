@@ -11,8 +11,11 @@ import (
 	"probetape/schemas"
 )
 
-// MapStacks is the name of the map of call stacks, in programs that take any.
-const MapStacks = "stacks"
+// Names of the maps of call stacks, in programs that take any.
+const (
+	MapKstacks = "kstacks"
+	MapUstacks = "ustacks"
+)
 
 // exprs are what a site evaluates.
 type exprs struct {
@@ -95,7 +98,6 @@ func captureEntry(p place, t *schemas.Table, fields []*resolve.Expr) (asm.Instru
 // captureExit generates capture_exit: the fields of the return, and the texts that were not there at the entry. (The system call
 // itself may have faulted their page in.)
 func captureExit(p place, t *schemas.Table, fields []*resolve.Expr) (asm.Instructions, error) {
-	p.exit = true
 	c := newCapture(bpf.FuncCaptureExit, p, t)
 	for i, field := range t.Fields {
 		switch {
@@ -234,7 +236,8 @@ func (c *capture) str(i int, x *resolve.Expr, null string) {
 		c.emit(asm.Add.Imm(asm.R2, 1))
 		c.pop(8)
 	}
-	c.emit(asm.LoadMem(asm.R3, asm.RFP, address, asm.DWord), probeReadStr(x.User).Call())
+	c.emit(asm.LoadMem(asm.R3, asm.RFP, address, asm.DWord))
+	c.callReadStr(memoryOf(x))
 	c.pop(8)
 	c.jump(asm.JSLE, asm.R0, 0, null)
 	c.emit(asm.Sub.Imm(asm.R0, 1))
@@ -287,7 +290,8 @@ func (c *capture) buf(i int, x *resolve.Expr, null string) {
 	c.destination(i, null)
 	c.emit(asm.LoadMem(asm.R2, asm.RFP, length, asm.DWord))
 	c.atMost(asm.R2, int32(most))
-	c.emit(asm.LoadMem(asm.R3, asm.RFP, address, asm.DWord), probeRead(x.User).Call())
+	c.emit(asm.LoadMem(asm.R3, asm.RFP, address, asm.DWord))
+	c.callRead(memoryOf(x))
 	c.jump(asm.JNE, asm.R0, 0, null)
 	c.place_(empty)
 	c.emit(asm.LoadMem(asm.R0, asm.RFP, length, asm.DWord))

@@ -44,12 +44,13 @@ func Compile(plan *resolve.Plan, cfg Config) (*Program, error) {
 
 // A compiler holds what Compile works with.
 type compiler struct {
-	plan  *resolve.Plan
-	cfg   Config
-	from  *ebpf.CollectionSpec // skeletons
-	out   *Program
-	slot  int // bytes of a scratch slot
-	stack bool
+	plan *resolve.Plan
+	cfg  Config
+	from *ebpf.CollectionSpec // skeletons
+	out  *Program
+	slot int // bytes of a scratch slot
+
+	kstack, ustack bool // stacks are taken
 }
 
 func newCompiler(plan *resolve.Plan, cfg Config) (*compiler, error) {
@@ -67,6 +68,11 @@ func newCompiler(plan *resolve.Plan, cfg Config) (*compiler, error) {
 		cfg.CPUs = 1
 	}
 	c := &compiler{plan: plan, cfg: cfg, from: from}
+	if cfg.Features.SessionCtx {
+		if err := c.nameKfuncs(); err != nil {
+			return nil, err
+		}
+	}
 	c.out = &Program{
 		Config: cfg,
 		Spec: &ebpf.CollectionSpec{
@@ -141,7 +147,7 @@ func (c *compiler) complete() error {
 	return nil
 }
 
-// params are the numbers of every program; the caller adds its own.
+// params are the numbers of every program; the caller adds its own. What is not there is 0.
 func (c *compiler) params() params {
 	return params{
 		bpf.ParamMode:     int64(c.cfg.Mode),
@@ -164,32 +170,28 @@ func number(b bool) int64 {
 // statement makes a statement's programs.
 func (c *compiler) statement(i int) error {
 	s := &c.plan.Statements[i]
-	if uses(s, resolve.OpKstack, resolve.OpUstack) {
-		c.stack = true
-	}
+	c.kstack = c.kstack || uses(s, resolve.OpKstack)
+	c.ustack = c.ustack || uses(s, resolve.OpUstack)
 	switch s.Kind {
 	case schemas.KindSyscall:
 		return nil // by layers
-	case schemas.KindTracepoint, schemas.KindRawTracepoint, schemas.KindKprobe, schemas.KindKretprobe, schemas.KindUprobe, schemas.KindUretprobe,
-		schemas.KindUSDT:
+	case schemas.KindKcall, schemas.KindUcall:
+		return c.functions(i)
+	case schemas.KindTracepoint, schemas.KindRawTracepoint, schemas.KindKprobe, schemas.KindKretprobe, schemas.KindFentry, schemas.KindFexit,
+		schemas.KindUprobe, schemas.KindUretprobe, schemas.KindUSDT:
 		return c.points(i)
 	}
-	return fmt.Errorf("probe kind %s is not compiled yet", s.Kind)
+	return fmt.Errorf("there is no probe kind %s", s.Kind)
 }
 
-// uses reports whether a statement has one of some operations.
-func uses(s *resolve.Statement, ops ...resolve.Op) bool {
+// uses reports whether a statement has an operation.
+func uses(s *resolve.Statement, op resolve.Op) bool {
 	var has func(x *resolve.Expr) bool
 	has = func(x *resolve.Expr) bool {
 		if x == nil {
 			return false
 		}
-		for _, op := range ops {
-			if x.Op == op {
-				return true
-			}
-		}
-		return has(x.X) || has(x.Y) || has(x.Z)
+		return x.Op == op || has(x.X) || has(x.Y) || has(x.Z)
 	}
 	any := func(e exprs) bool {
 		for _, x := range e.fields {
@@ -243,16 +245,21 @@ func (c *compiler) finish() {
 	if c.cfg.Mode == TargetPIDs {
 		maps[bpf.MapTargets].MaxEntries = maxTargets
 	}
-	if c.stack {
-		maps[MapStacks] = &ebpf.MapSpec{Name: MapStacks, Type: ebpf.StackTrace, KeySize: 4, ValueSize: 8 * stackDepth, MaxEntries: maxStacks}
+	for name, used := range map[string]bool{MapKstacks: c.kstack, MapUstacks: c.ustack} {
+		if used {
+			maps[name] = &ebpf.MapSpec{Name: name, Type: ebpf.StackTrace, KeySize: 4, ValueSize: 8 * StackDepth, MaxEntries: MaxStacks}
+		}
 	}
 }
 
-// Call stacks: the most frames of one, and how many different ones are kept.
+// Call stacks: the most frames of one, and how many different ones of the kernel, and of user programs, are kept.
 const (
-	stackDepth = 127
-	maxStacks  = 16 << 10
+	StackDepth = 127
+	MaxStacks  = 16 << 10
 )
+
+// UserStack is set in the ids of user programs' stacks, which have a map of their own.
+const UserStack = 1 << 31
 
 func resize(m *ebpf.MapSpec, value, entries int) {
 	if int(m.ValueSize) != value {

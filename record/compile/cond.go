@@ -194,7 +194,8 @@ func (f *fn) fetch(text *resolve.Expr, slot int16, size, n, length int, differs,
 	for i := 0; i < size; i += 8 {
 		f.emit(storeWord(slot+int16(i), 0))
 	}
-	f.emit(asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, int32(slot)), asm.Mov.Imm(asm.R2, int32(n)), probeReadStr(text.User).Call())
+	f.emit(asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, int32(slot)), asm.Mov.Imm(asm.R2, int32(n)))
+	f.callReadStr(memoryOf(text))
 	f.jump(asm.JSLE, asm.R0, 0, null)
 	f.jump(asm.JNE, asm.R0, int32(length+1), differs)
 	return true

@@ -3,9 +3,11 @@ package compile
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 
 	"probetape/bpf"
 )
@@ -56,12 +58,49 @@ func (c *compiler) instance(skeleton, name string, p params, bodies []body, rena
 			// Never reached: the branch asks the parameter. But such kernels refuse the instruction itself.
 			*in = asm.Mov.Imm(asm.R0, 0).WithMetadata(in.Metadata)
 		}
-		if to, ok := rename[in.Reference()]; ok && in.IsLoadFromMap() {
-			*in = in.WithReference(to)
+		if in.IsKfuncCall() && !c.hasKfunc(in.Reference()) {
+			// Never reached. It loses what it says of the function, which the library would look for.
+			*in = asm.Mov.Imm(asm.R0, 0).WithSymbol(in.Symbol()).WithSource(in.Source())
+		}
+		if in.IsLoadFromMap() {
+			switch to, ok := rename[in.Reference()]; {
+			case ok:
+				*in = in.WithReference(to)
+			case perStatement[in.Reference()]:
+				// A map that this program has no use for: never reached either.
+				*in = asm.LoadImm(in.Dst, 0, asm.DWord).WithSymbol(in.Symbol()).WithSource(in.Source())
+			}
 		}
 	}
 	c.out.Spec.Programs[name] = prog
 	return prog, nil
+}
+
+// perStatement are the maps of which each statement has its own, or none.
+var perStatement = map[string]bool{
+	bpf.MapAddresses: true, bpf.MapFrames: true, bpf.MapFrameBlank: true, bpf.MapGoneAgain: true, bpf.MapInFlight: true, bpf.MapBlank: true,
+	bpf.MapSyscallSites: true, bpf.MapSyscallStmts: true, bpf.MapEnterProgs: true, bpf.MapExitProgs: true,
+}
+
+// ctxForm ends the names of the kfuncs whose newer form takes the context; the kernel's names do not have it.
+const ctxForm = "___ctx"
+
+// hasKfunc reports whether the kernel has a kfunc in the form that a skeleton calls it.
+func (c *compiler) hasKfunc(name string) bool {
+	f := c.cfg.Features
+	return f.KprobeSession && f.SessionCtx == strings.HasSuffix(name, ctxForm)
+}
+
+// nameKfuncs gives the kfuncs of the newer form the kernel's names.
+func (c *compiler) nameKfuncs() error {
+	for _, name := range []string{"bpf_session_is_return", "bpf_session_cookie"} {
+		var fn *btf.Func
+		if err := c.from.Types.TypeByName(name+ctxForm, &fn); err != nil {
+			return fmt.Errorf("finding kfunc %s: %w", name, err)
+		}
+		fn.Name = name
+	}
+	return nil
 }
 
 // fill replaces the move that a parameter left in a skeleton.
@@ -70,10 +109,7 @@ func (p params) fill(in *asm.Instruction) error {
 	if n < 0 || n >= int64(bpf.ParamCount) || !isMoveImm(*in) {
 		return nil
 	}
-	v, ok := p[bpf.Param(n)]
-	if !ok {
-		return fmt.Errorf("parameter %d has no value", n)
-	}
+	v := p[bpf.Param(n)]
 	if v < math.MinInt32 || v > math.MaxInt32 {
 		return fmt.Errorf("parameter %d: value %d does not fit into an instruction", n, v)
 	}

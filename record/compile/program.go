@@ -27,6 +27,7 @@ type Features struct {
 	Kprobe        bool `json:"kprobe"`         // CONFIG_KPROBE_EVENTS
 	KprobeMulti   bool `json:"kprobe_multi"`   // 5.18, with CONFIG_FPROBE
 	KprobeSession bool `json:"kprobe_session"` // 6.10, with CONFIG_FPROBE
+	SessionCtx    bool `json:"session_ctx"`    // its kfuncs take the context (7.0)
 	Fentry        bool `json:"fentry"`         // 5.5, with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS
 }
 
@@ -59,7 +60,23 @@ type Program struct {
 	Sites  []SitePlan      // Sites[i].Site.ID == i
 	Stmts  []StmtPlan      // parallel to the plan's statements
 	Layers []Layer         // of system calls
-	Calls  []string        // names of the maps with calls under way
+	Calls  []CallMap       // with calls under way
+
+	Functions []Function // statements of calls of functions
+}
+
+// CallMap is a map of calls under way.
+type CallMap struct {
+	Name     string
+	Function bool        // its values have a bpf.Nest, and a task has an entry for each depth
+	Dead     schemas.End // Function: the end of a call that is no longer on its task's stack
+}
+
+// Function is what a statement of function calls attaches besides its sites.
+type Function struct {
+	Stmt int
+	Gone string // program for sched_process_exit and sched_process_free
+	Exec string // for sched_process_exec, empty: none
 }
 
 // Layer is system calls that share a pair of raw tracepoints: statements that have no call in common.
@@ -78,6 +95,7 @@ type SitePlan struct {
 	Entry     string // name of the program in Spec that runs at the point or the entry
 	Exit      string // call kinds: of the one that runs at the return
 	Cookie    uint64 // attach cookie, where the kernel has them; the site's id
+	Addresses string // name of the map that the session enters the site's address into, empty: none
 	RefCtr    uint64 // file offset of the USDT semaphore, 0 none
 }
 
@@ -94,8 +112,16 @@ const (
 	MechUprobeMulti   Mechanism = "uprobe.multi"
 	MechKprobe        Mechanism = "kprobe"
 	MechKprobeMulti   Mechanism = "kprobe.multi"
-	MechKprobeSession Mechanism = "kprobe.session"
 	MechFentry        Mechanism = "fentry"
+	MechFexit         Mechanism = "fexit"
+
+	// Of calls.
+	MechKprobeSession   Mechanism = "kprobe.session"
+	MechKprobeMultiPair Mechanism = "kprobe.multi + kretprobe.multi"
+	MechKprobePair      Mechanism = "kprobe + kretprobe"
+	MechFentryPair      Mechanism = "fentry + fexit"
+	MechUprobePair      Mechanism = "uprobe + uretprobe"
+	MechUprobeMultiPair Mechanism = "uprobe.multi + uretprobe.multi"
 )
 
 // StmtPlan is what one statement costs.

@@ -83,7 +83,7 @@ func (c *compiler) layer(n int, stmts []int) error {
 		bpf.MapEnterProgs:   progName(bpf.MapEnterProgs, n),
 		bpf.MapExitProgs:    progName(bpf.MapExitProgs, n),
 	}
-	entries, bytes := c.inFlightMaps(rename, largest)
+	entries, bytes := c.inFlightMaps(rename, bpf.MapInFlight, bpf.MapBlank, int(unsafe.Sizeof(bpf.Call{})), largest)
 	sites := c.addMap(bpf.MapSyscallSites, rename)
 	dispatch := c.addMap(bpf.MapSyscallStmts, rename)
 	record := c.syscallRecords()
@@ -132,7 +132,7 @@ func (c *compiler) layer(n int, stmts []int) error {
 		}
 	}
 	c.out.Layers = append(c.out.Layers, l)
-	c.out.Calls = append(c.out.Calls, l.InFlight)
+	c.out.Calls = append(c.out.Calls, CallMap{Name: l.InFlight})
 	return nil
 }
 
@@ -178,7 +178,7 @@ func (c *compiler) dispatch(n int, l *Layer, stmts []int, p params, rename map[s
 func (c *compiler) syscall(i int, enter, exit string, p params, rename map[string]string) error {
 	s := &c.plan.Statements[i]
 	e := exprs{s.Filter, s.ExitFilter, s.Fields}
-	entry, atExit, err := callBodies(s, e, place{kind: s.Kind})
+	entry, atExit, err := callBodies(s, e, place{kind: s.Kind, args: argsCall})
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (c *compiler) syscall(i int, enter, exit string, p params, rename map[strin
 	return nil
 }
 
-// callBodies generates the functions of a call statement for its entry and its return.
+// callBodies generates the functions of a call statement for its entry and its return, which has the arguments that the entry saved.
 func callBodies(s *resolve.Statement, e exprs, at place) (entry, exit []body, err error) {
 	add := func(list *[]body, name string, make func() (asm.Instructions, error)) {
 		if err != nil {
@@ -218,24 +218,23 @@ func callBodies(s *resolve.Statement, e exprs, at place) (entry, exit []body, er
 		add(&entry, bpf.FuncFilterEntry, func() (asm.Instructions, error) { return filterFunc(bpf.FuncFilterEntry, at, e.filter) })
 	}
 	add(&entry, bpf.FuncCaptureEntry, func() (asm.Instructions, error) { return captureEntry(at, &s.Table, e.fields) })
-	back := at
-	back.exit = true
+	back := place{kind: at.kind, exit: true, args: argsCall}
 	if e.exitFilter != nil {
 		add(&exit, bpf.FuncFilterExit, func() (asm.Instructions, error) { return filterFunc(bpf.FuncFilterExit, back, e.exitFilter) })
 	}
 	add(&exit, bpf.FuncCopyImage, func() (asm.Instructions, error) { return copyImage(&s.Table) })
-	add(&exit, bpf.FuncCaptureExit, func() (asm.Instructions, error) { return captureExit(at, &s.Table, e.fields) })
+	add(&exit, bpf.FuncCaptureExit, func() (asm.Instructions, error) { return captureExit(back, &s.Table, e.fields) })
 	return entry, exit, err
 }
 
-// inFlightMaps adds the maps of calls under way with images of largest bytes, as many as the budget allows. It returns their number and
-// about how much kernel memory they take.
-func (c *compiler) inFlightMaps(rename map[string]string, largest int) (entries, bytes int) {
-	value := (int(unsafe.Sizeof(bpf.Call{})) + largest + 7) &^ 7
+// inFlightMaps adds a map of calls under way, and the empty value for new ones, with images of largest bytes behind heads of head bytes. It has
+// as many entries as the budget allows. It returns their number and about how much kernel memory they take.
+func (c *compiler) inFlightMaps(rename map[string]string, name, blank string, head, largest int) (entries, bytes int) {
+	value := (head + largest + 7) &^ 7
 	one := value + int(unsafe.Sizeof(bpf.Frame{})) + hashOverhead
 	entries = min(max(c.cfg.InFlightBytes/one, minInFlight), maxInFlight)
-	resize(c.addMap(bpf.MapInFlight, rename), value, entries)
-	resize(c.addMap(bpf.MapBlank, rename), value, 1)
+	resize(c.addMap(name, rename), value, entries)
+	resize(c.addMap(blank, rename), value, 1)
 	return entries, one * entries
 }
 

@@ -20,12 +20,24 @@ const (
 	callArgs    = int16(unsafe.Offsetof(bpf.Call{}.Args))
 )
 
-// A place is where expressions are evaluated: it decides where arguments and return values come from.
+// A place is where expressions are evaluated.
 type place struct {
 	kind     schemas.ProbeKind
 	exit     bool // a call's return
-	argCount int  // fentry, fexit: arguments of the function
+	args     argSource
+	argCount int // fexit: argument slots of the function, behind which the result is
 }
+
+// An argSource is where numbered arguments are.
+type argSource uint8
+
+const (
+	argsNone       argSource = iota
+	argsCall                 // saved at the call's entry
+	argsContext              // the words of a raw tracepoint's context
+	argsTrampoline           // the words of the context of fentry and fexit
+	argsRegisters            // the registers, and the stack
+)
 
 // fn generates one function.
 type fn struct {
@@ -43,7 +55,7 @@ func (f *fn) value(x *resolve.Expr, null string) {
 		f.arg(int(x.Int), null)
 		f.extend(x.Type)
 	case resolve.OpRet:
-		f.ret()
+		f.ret(null)
 		f.extend(x.Type)
 	case resolve.OpDuration:
 		f.emit(asm.LoadMem(asm.R0, regEnv, envDuration, asm.DWord))
@@ -207,7 +219,7 @@ func (f *fn) load(x *resolve.Expr, null string) {
 	if x.Int != 0 {
 		f.addConst(asm.R0, x.Int)
 	}
-	f.read(x.Size, x.User, null)
+	f.read(x.Size, memoryOf(x), null)
 	f.bits(x, x.Size)
 }
 
@@ -220,7 +232,7 @@ func (f *fn) addConst(r asm.Register, v int64) {
 }
 
 // read replaces the address in R0 by the size bytes there.
-func (f *fn) read(size int, user bool, null string) {
+func (f *fn) read(size int, of memory, null string) {
 	if size != 1 && size != 2 && size != 4 && size != 8 {
 		f.fail("compiling %s: cannot load %d bytes", f.name, size)
 		return
@@ -230,48 +242,84 @@ func (f *fn) read(size int, user bool, null string) {
 		asm.Mov.Reg(asm.R3, asm.R0),
 		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, int32(slot)),
 		asm.Mov.Imm(asm.R2, int32(size)),
-		probeRead(user).Call(),
 	)
+	f.callRead(of)
 	f.jump(asm.JNE, asm.R0, 0, null)
 	f.emit(asm.LoadMem(asm.R0, asm.RFP, slot, sizeOf(size)))
 	f.pop(8)
 }
 
-func probeRead(user bool) asm.BuiltinFunc {
-	if user {
-		return asm.FnProbeReadUser
+// A memory is whose memory an address is of.
+type memory uint8
+
+const (
+	memoryKernel memory = iota
+	memoryUser
+	memoryEither // the kernel's addresses have the top bit set
+)
+
+// memoryOf returns whose memory an expression reads.
+func memoryOf(x *resolve.Expr) memory {
+	switch {
+	case x.User:
+		return memoryUser
+	case x.Either:
+		return memoryEither
 	}
-	return asm.FnProbeReadKernel
+	return memoryKernel
 }
 
-func probeReadStr(user bool) asm.BuiltinFunc {
-	if user {
-		return asm.FnProbeReadUserStr
+func memoryOfKind(k schemas.ProbeKind) memory {
+	if k.User() {
+		return memoryUser
 	}
-	return asm.FnProbeReadKernelStr
+	return memoryKernel
 }
 
-// stack takes a stack's id. The map keeps frames by the stack's hash, so equal stacks are kept once.
+// call calls the reading helper for the address in R3.
+func (f *fn) call(of memory, user, kernel asm.BuiltinFunc) {
+	switch of {
+	case memoryUser:
+		f.emit(user.Call())
+	case memoryKernel:
+		f.emit(kernel.Call())
+	default:
+		high, done := f.label(), f.label()
+		f.jump(asm.JSLT, asm.R3, 0, high)
+		f.emit(user.Call())
+		f.goTo(done)
+		f.place_(high)
+		f.emit(kernel.Call())
+		f.place_(done)
+	}
+}
+
+// callRead calls bpf_probe_read, callReadStr bpf_probe_read_str.
+func (f *fn) callRead(of memory)    { f.call(of, asm.FnProbeReadUser, asm.FnProbeReadKernel) }
+func (f *fn) callReadStr(of memory) { f.call(of, asm.FnProbeReadUserStr, asm.FnProbeReadKernelStr) }
+
+// stack takes a stack's id. The map keeps frames by the stack's hash, so equal stacks are kept once; whole stacks are compared, so that no
+// two share an id. A stack whose place is taken by another is null.
 func (f *fn) stack(x *resolve.Expr, null string) {
-	flags := int32(stackFastCompare)
+	name, flags := MapKstacks, int32(0)
 	if x.Op == resolve.OpUstack {
-		flags |= stackUser
+		name, flags = MapUstacks, flagUserStack
 	}
 	f.emit(
 		asm.Mov.Reg(asm.R1, regCtx),
-		asm.LoadMapPtr(asm.R2, 0).WithReference(MapStacks),
+		asm.LoadMapPtr(asm.R2, 0).WithReference(name),
 		asm.Mov.Imm(asm.R3, flags),
 		asm.FnGetStackid.Call(),
 	)
 	f.jump(asm.JSLT, asm.R0, 0, null)
 	f.emit(asm.Mov.Reg32(asm.R0, asm.R0))
+	if x.Op == resolve.OpUstack {
+		f.emit(asm.LoadImm(asm.R1, UserStack, asm.DWord), asm.Or.Reg(asm.R0, asm.R1))
+	}
 }
 
-// Flags of bpf_get_stackid.
-const (
-	stackUser        = 1 << 8
-	stackFastCompare = 0 << 9 // compare whole stacks, so that no two share an id
-)
+// flagUserStack is BPF_F_USER_STACK of bpf_get_stackid.
+const flagUserStack = 1 << 8
 
 var arithOps = [...]asm.ALUOp{
 	resolve.OpAdd: asm.Add, resolve.OpSub: asm.Sub, resolve.OpMul: asm.Mul, resolve.OpAnd: asm.And, resolve.OpOr: asm.Or, resolve.OpXor: asm.Xor,
