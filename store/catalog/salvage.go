@@ -83,14 +83,35 @@ func (s *salvaged) page(data []byte, at int64) error {
 	return s.leaf(&page{
 		offset: at, data: data, flags: flagLeaf,
 		count: min(int(binary.LittleEndian.Uint16(data[10:])), (len(data)-pageHeader)/elementSize),
-	})
+	}, false)
 }
 
-// leaf takes the values of a leaf that prove themselves.
-func (s *salvaged) leaf(p *page) error {
+// inlinePage returns the page that is in a bucket's value, nil where there is none.
+func inlinePage(p *page, value []byte, at int) *page {
+	if len(value) < bucketHeader+pageHeader || binary.LittleEndian.Uint64(value) != 0 {
+		return nil
+	}
+	data := value[bucketHeader:]
+	return &page{
+		offset: p.offset + int64(at+bucketHeader), data: data, flags: flagLeaf,
+		count: min(int(binary.LittleEndian.Uint16(data[10:])), (len(data)-pageHeader)/elementSize),
+	}
+}
+
+// leaf takes the values of a leaf that prove themselves. inline: it is in the value of another.
+func (s *salvaged) leaf(p *page, inline bool) error {
 	for i := range p.count {
 		key, value, isBucket, at, err := p.element(i)
-		if err != nil || isBucket {
+		if err != nil {
+			continue
+		}
+		if isBucket {
+			// A small bucket's page is in the value; it holds no further bucket.
+			if page := inlinePage(p, value, at); page != nil && !inline {
+				if err := s.leaf(page, true); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		for b := range bucketCount {
