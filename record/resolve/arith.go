@@ -95,7 +95,7 @@ func (s *scope) binary(e *expr.Binary) value {
 	if op == OpShl || op == OpShr {
 		t = promote(x.t)
 		if y.x.Op == OpConst && (y.x.Int < 0 || y.x.Int >= int64(8*t.size)) {
-			return s.errorf(e.Y, nil, "a shift by %s: %s has %d bits", expr.Format(e.Y), expr.Format(e.X), 8*t.size)
+			return s.errorf(e.Y, nil, "a shift by %s: %s has %d bits", show(e.Y), show(e.X), 8*t.size)
 		}
 		return s.fold(e, op, t, convert(e.X, x, t), convert(e.Y, y, promote(y.t)))
 	}
@@ -120,7 +120,7 @@ func (s *scope) pointerArith(e *expr.Binary, x, y value) value {
 	case e.Op == expr.OpSub && x.t.class == classPointer && y.t.class == classPointer:
 		size := targetSize(x.t.target, s.env.types)
 		if size == 0 || size != targetSize(y.t.target, s.env.types) {
-			return s.errorf(e, nil, "%s and %s point at different types", expr.Format(e.X), expr.Format(e.Y))
+			return s.errorf(e, nil, "%s and %s point at different types", show(e.X), show(e.Y))
 		}
 		t := intType(8, true)
 		diff := node(e, OpSub, t.plan(), x.x, y.x)

@@ -38,7 +38,10 @@ func (b *body) check(targets []target) {
 		}
 	}
 	for i := range targets {
-		targets[i].env = targets[i].names()
+		t := &targets[i]
+		if t.env = t.names(); kernelFunction(t.site.Kind) && t.env.slots >= 0 {
+			t.site.ArgCount = t.env.slots
+		}
 	}
 	raw := b.rawArguments(targets)
 	results := make([]result, len(targets))
@@ -60,6 +63,15 @@ func (b *body) check(targets []target) {
 		b.defaultField(results)
 	}
 	b.unify(results)
+}
+
+// kernelFunction reports whether a kind's sites are functions of the kernel.
+func kernelFunction(k schemas.ProbeKind) bool {
+	switch k {
+	case schemas.KindKprobe, schemas.KindKretprobe, schemas.KindFentry, schemas.KindFexit, schemas.KindKcall:
+		return true
+	}
+	return false
 }
 
 // maxTypings is how many different groups of sites the types of numbered arguments may make. Beyond it (syscall:*) they are plain numbers:
@@ -110,20 +122,21 @@ func (b *body) rawArguments(targets []target) uint32 {
 func (b *body) at(t *target, raw uint32) result {
 	r := result{target: t, values: make([]value, len(b.fields))}
 	s := &scope{src: b.s.Source, env: t.env, raw: raw, fields: b.names, out: &r.diags}
+	var now, later []*Expr
 	if b.s.Filter != nil {
-		for _, part := range conjuncts(b.s.Filter, nil) {
-			x := s.condition(part)
-			switch {
+		for _, part := range chain(b.s.Filter, expr.OpLand, nil) {
+			switch x := s.condition(part); {
 			case x == nil:
 				r.bad = true
 			case x.Op == OpConst:
 				r.never = r.never || x.Int == 0
 			case t.env.kind.Call() && needsReturn(x):
-				r.exit = both(part, r.exit, x)
+				later = append(later, x)
 			default:
-				r.filter = both(part, r.filter, x)
+				now = append(now, x)
 			}
 		}
+		r.filter, r.exit = joinConditions(b.s.Filter, OpLand, now), joinConditions(b.s.Filter, OpLand, later)
 	}
 	for i, f := range b.fields {
 		r.values[i] = s.content(f.Value)
@@ -131,21 +144,6 @@ func (b *body) at(t *target, raw uint32) result {
 	}
 	r.layout = s.layout
 	return r
-}
-
-// conjuncts splits a && b && c.
-func conjuncts(e expr.Expr, parts []expr.Expr) []expr.Expr {
-	if and, ok := e.(*expr.Binary); ok && and.Op == expr.OpLand {
-		return conjuncts(and.Y, conjuncts(and.X, parts))
-	}
-	return append(parts, e)
-}
-
-func both(at expr.Node, x, y *Expr) *Expr {
-	if x == nil {
-		return y
-	}
-	return node(at, OpLand, boolType().plan(), x, y)
 }
 
 // needsReturn reports whether an expression is known only when a call returns.
@@ -156,20 +154,31 @@ func needsReturn(x *Expr) bool {
 	return x.Op == OpRet || x.Op == OpDuration || needsReturn(x.X) || needsReturn(x.Y) || needsReturn(x.Z)
 }
 
-// withoutForeign leaves out 32-bit system calls where the statement is right for the 64-bit ones only: an argument that is not there or is of
-// another type, a struct that is laid out differently.
+// withoutForeign leaves out 32-bit system calls where the statement is right for the 64-bit one of that name only, or for what else a glob
+// matches: an argument that is not there or is of another type, a struct that is laid out differently.
 func (b *body) withoutForeign(results []result) []result {
-	native := false
-	for i := range results {
-		native = native || !results[i].env.i386 && !results[i].diags.HasErrors()
+	type place struct {
+		probe int
+		name  string
 	}
-	if !native {
-		return results
+	right := map[place]bool{}
+	named := map[place]bool{}
+	for i := range results {
+		if r := &results[i]; !r.env.i386 {
+			named[place{r.where, r.site.Name}] = true
+			if !r.diags.HasErrors() {
+				right[place{r.where, r.site.Name}], right[place{r.where, ""}] = true, true
+			}
+		}
 	}
 	var left []string
 	kept := results[:0:0]
 	for _, r := range results {
-		if r.env.i386 && r.probe.Group.Text == "" && (r.layout || r.diags.HasErrors()) {
+		at := place{r.where, r.site.Name}
+		if r.env.i386 && !named[at] && r.glob {
+			at.name = ""
+		}
+		if r.env.i386 && r.probe.Group.Text == "" && (r.layout || r.diags.HasErrors()) && right[at] {
 			left = append(left, r.site.Name)
 			continue
 		}

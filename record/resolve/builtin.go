@@ -184,10 +184,10 @@ func (s *scope) unknownName(e *expr.Ident) value {
 		return s.errorf(e, []string{"write the field's expression again"}, "%q is a field of this statement, which other expressions do not see", e.Name)
 	}
 	names := append(builtinNames[:len(builtinNames):len(builtinNames)], "arg0")
-	hints := meant(e.Name, names)
+	hints := expr.Meant(e.Name, names)
 	if len(hints) == 0 {
-		if near := nearest("args."+e.Name, prefixed("args.", s.env.argNames())); len(near) > 0 {
-			hints = didYouMean(near)
+		if near := expr.Nearest("args."+e.Name, prefixed("args.", s.env.argNames())); len(near) > 0 {
+			hints = expr.DidYouMean(near)
 		}
 	}
 	if len(hints) == 0 {
@@ -220,7 +220,7 @@ func (s *scope) enumConstant(e *expr.Ident, t ctype) (value, bool) {
 	for i, v := range enum.Values {
 		names[i] = v.Name
 	}
-	hints := meant(e.Name, names)
+	hints := expr.Meant(e.Name, names)
 	if len(hints) == 0 {
 		hints = []string{"constants: " + list(names)}
 	}
@@ -276,7 +276,7 @@ func (s *scope) call(e *expr.Call) value {
 	if s.known(e.Fun.Name) {
 		return s.errorf(e.Fun, []string{"write " + e.Fun.Name + " without parentheses"}, "%s is no function", e.Fun.Name)
 	}
-	hints := meant(e.Fun.Name, []string{"str", "buf"})
+	hints := expr.Meant(e.Fun.Name, []string{"str", "buf"})
 	if len(hints) == 0 {
 		hints = []string{"functions: str" + callForm("str"), "buf" + callForm("buf")}
 	}
@@ -312,8 +312,12 @@ func (s *scope) str(e *expr.Call) value {
 	}
 	most := defaultText
 	var limit *Expr
+	if size := arraySize(v.t); v.t.class == classArray && size > 0 && size <= schemas.MaxTextLen {
+		most, limit = size, constant(e, int64(size), intType(4, true).plan()) // bytes that hold a text, with or without a NUL
+	}
 	if length != nil {
 		limit = convert(e.Args[1], *length, promote(length.t))
+		most = defaultText
 		if limit.Op == OpConst {
 			most = int(limit.Int)
 		}
@@ -329,7 +333,7 @@ func (s *scope) resize(e *expr.Call, v value, length *value) value {
 		return v
 	}
 	if length.x.Op != OpConst {
-		return s.errorf(e.Args[1], nil, "%s is a string already: its length must be a constant", expr.Format(e.Args[0]))
+		return s.errorf(e.Args[1], nil, "%s is a string already: its length must be a constant", show(e.Args[0]))
 	}
 	most := int(length.x.Int)
 	x := *v.x
@@ -389,7 +393,7 @@ func (s *scope) length(e expr.Expr) (value, bool) {
 		return l, false
 	}
 	if !l.t.number() {
-		s.errorf(e, nil, "a length must be a number, and %s is %s", expr.Format(e), describe(l.t))
+		s.errorf(e, nil, "a length must be a number, and %s is %s", show(e), describe(l.t))
 		return bad(), false
 	}
 	if l.x.Op == OpConst && (l.x.Int < 1 || l.x.Int > schemas.MaxTextLen) {
@@ -409,18 +413,18 @@ func (s *scope) bytesAt(e expr.Expr, v value) value {
 	case classInt:
 		v = s.read(e, v)
 		if v.t.size < 8 && v.x.Op != OpConst {
-			return s.errorf(e, nil, "%s is a number of %d bits (%s), which holds no address", expr.Format(e), 8*v.t.size, v.t)
+			return s.errorf(e, nil, "%s is a number of %d bits (%s), which holds no address", show(e), 8*v.t.size, v.t)
 		}
 		if v.x.Op == OpConst && v.x.Int == 0 {
 			return s.errorf(e, nil, "there is nothing at address 0")
 		}
 		return value{t: ctype{class: classPointer, size: 8, space: s.env.space, desc: v.t.desc}, x: convert(e, v, intType(8, false))}
 	case classText:
-		return s.errorf(e, []string{"keep it as it is: " + expr.Format(e)}, "%s is a string already", expr.Format(e))
+		return s.errorf(e, []string{"keep it as it is: " + show(e)}, "%s is a string already", show(e))
 	case classBytes:
 		if v.x.Op == OpBuf && v.x.X != nil {
 			return value{t: ctype{class: classPointer, size: 8, space: spaceKernel}, x: v.x.X}
 		}
 	}
-	return s.errorf(e, nil, "%s is %s, which is no address", expr.Format(e), describe(v.t))
+	return s.errorf(e, nil, "%s is %s, which is no address", show(e), describe(v.t))
 }

@@ -38,6 +38,10 @@ func Check(prog *spec.Program, host Host, opts Options) (*Plan, expr.Diagnostics
 	for _, s := range prog.Statements {
 		c.statement(s)
 	}
+	if c.diags.HasErrors() {
+		// What works is no subject while something does not.
+		c.diags = slices.DeleteFunc(c.diags, func(d expr.Diagnostic) bool { return d.Severity == expr.SeverityNote })
+	}
 	diags := c.diags.Sorted()
 	if c.spoiled || diags.HasErrors() {
 		return nil, diags
@@ -68,14 +72,7 @@ func (c *checker) statement(s *spec.Statement) {
 		c.spoiled = true
 		return
 	}
-	call := targets[0].site.Kind.Call()
-	for _, t := range targets {
-		if t.site.Kind.Call() != call {
-			c.diags = append(c.diags, s.Source.Error(t.probe, fmt.Sprintf("a statement records calls or moments, not both: %s beside %s", t.probe.Kind, targets[0].probe.Kind),
-				"make two statements of it"))
-			return
-		}
-	}
+	call := targets[0].site.Kind.Call() // all of one statement are calls, or none is: the parser saw to it
 	fields := c.fieldNames(s, call)
 	table := schemas.Table{ID: schemas.TableID(len(c.tables) - 1), Name: name, Call: call, Source: s.Text, Kit: s.Source.Kit}
 	b := &body{checker: c, s: s, f: f, table: table, fields: fields}
@@ -112,9 +109,8 @@ func wants(s *spec.Statement) wanted {
 // tableName returns the statement's table name: its own, or its first probe's. Every statement has one of its own.
 func (c *checker) tableName(s *spec.Statement) string {
 	if s.Name != nil {
-		if _, taken := c.tables[s.Name.Name]; taken {
-			c.diags = append(c.diags, s.Source.Error(s.Name, fmt.Sprintf("there are two tables called %q", s.Name.Name), "give one of the statements another name"))
-			return s.Name.Name
+		if c.tables[s.Name.Name] != nil {
+			c.spoiled = true // which the parser reported
 		}
 		c.tables[s.Name.Name] = s
 		return s.Name.Name

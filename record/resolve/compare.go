@@ -8,25 +8,55 @@ import (
 	"probetape/schemas/expr"
 )
 
-// junction checks x && y and x || y. What constants decide is decided here.
+// junction checks x && y and x || y, of any length. What constants decide is decided here.
 func (s *scope) junction(e *expr.Binary) value {
-	x, y := s.condition(e.X), s.condition(e.Y)
-	if x == nil || y == nil {
-		return bad()
-	}
 	op, decisive := OpLand, false
 	if e.Op == expr.OpLor {
 		op, decisive = OpLor, true
 	}
-	for _, pair := range [2][2]*Expr{{x, y}, {y, x}} {
-		if pair[0].Op == OpConst {
-			if (pair[0].Int != 0) == decisive {
-				return value{t: boolType(), x: constant(e, boolInt(decisive), boolType().plan())}
-			}
-			return value{t: boolType(), x: truth(e, pair[1])}
+	var open []*Expr
+	failed, decided := false, false
+	for _, part := range chain(e, e.Op, nil) {
+		switch x := s.condition(part); {
+		case x == nil:
+			failed = true
+		case x.Op != OpConst:
+			open = append(open, x)
+		case (x.Int != 0) == decisive:
+			decided = true
 		}
 	}
-	return value{t: boolType(), x: node(e, op, boolType().plan(), x, y)}
+	switch {
+	case failed:
+		return bad()
+	case decided || len(open) == 0:
+		return value{t: boolType(), x: constant(e, boolInt(decisive == decided), boolType().plan())}
+	}
+	return value{t: boolType(), x: truth(e, joinConditions(e, op, open))}
+}
+
+// chain returns the operands of a && b && c, or a || b || c.
+func chain(e expr.Expr, op expr.Op, parts []expr.Expr) []expr.Expr {
+	if b, ok := e.(*expr.Binary); ok && b.Op == op {
+		return chain(b.Y, op, chain(b.X, op, parts))
+	}
+	return append(parts, e)
+}
+
+// joinConditions joins conditions by && or || into a tree of the least depth: what waits for a later operand to decide takes stack. The order
+// in which they are looked at stays.
+func joinConditions(at expr.Node, op Op, parts []*Expr) *Expr {
+	switch n := len(parts); n {
+	case 0:
+		return nil
+	case 1:
+		return parts[0]
+	case 2:
+		return node(at, op, boolType().plan(), parts[0], parts[1])
+	default:
+		half := n / 2
+		return node(at, op, boolType().plan(), joinConditions(at, op, parts[:half]), joinConditions(at, op, parts[half:]))
+	}
 }
 
 // truth makes a condition a bool.
@@ -69,10 +99,10 @@ func (s *scope) compare(e *expr.Binary) value {
 	for i, v := range [...]value{x, y} {
 		side := [...]expr.Expr{e.X, e.Y}[i]
 		if v.t.class == classBytes {
-			return s.errorf(side, []string{fmt.Sprintf("compare them as a text: str(%s, 16) == \"...\"", expr.Format(side))}, "%s is bytes, which are not compared", expr.Format(side))
+			return s.errorf(side, []string{fmt.Sprintf("compare them as a text: str(%s, 16) == \"...\"", show(side))}, "%s is bytes, which are not compared", show(side))
 		}
 		if !v.t.scalar() {
-			return s.errorf(side, nil, "%s is %s, which is not compared", expr.Format(side), v.t)
+			return s.errorf(side, nil, "%s is %s, which is not compared", show(side), v.t)
 		}
 	}
 	s.unitNote(e, x, y)
@@ -98,7 +128,7 @@ func (s *scope) unitNote(e *expr.Binary, x, y value) {
 	}{{x, e.Y, e.X}, {y, e.X, e.Y}} {
 		lit, ok := side.text.(*expr.Int)
 		if ok && lit.Unit == expr.UnitNone && lit.Value != 0 && side.v.t.display == schemas.DisplayNanos && side.v.x.Op == OpDuration {
-			s.notef(side.text, []string{fmt.Sprintf("write a unit: %sns, %sus, %sms", lit.Text, lit.Text, lit.Text)}, "%s counts nanoseconds: %s is %s ns", expr.Format(side.with), lit.Text, lit.Text)
+			s.notef(side.text, []string{fmt.Sprintf("write a unit: %sns, %sus, %sms", lit.Text, lit.Text, lit.Text)}, "%s counts nanoseconds: %s is %s ns", show(side.with), lit.Text, lit.Text)
 		}
 	}
 }
@@ -189,14 +219,14 @@ func (s *scope) decided(e *expr.Binary, side expr.Expr, v value, literal expr.Ex
 		word = "always"
 	}
 	var hints []string
-	if lit := expr.Format(literal); !v.t.signed && len(lit) > 0 && lit[0] == '-' || v.t.class == classPointer {
+	if lit := show(literal); !v.t.signed && (lit[0] == '-' || lit == "0") && v.t.class != classBool {
 		hints = []string{fmt.Sprintf("to compare it as a signed number, cast it: (%s)%s", intName(max(v.t.size, 1), true), operandText(side))}
 	}
-	what := fmt.Sprintf("%s is a %s", expr.Format(side), v.t)
+	what := fmt.Sprintf("%s is a %s", show(side), v.t)
 	if v.t.class != classPointer {
-		what = fmt.Sprintf("%s is %s (%d to %d)", expr.Format(side), article(v.t.String()), lo, hi)
+		what = fmt.Sprintf("%s is %s (%d to %d)", show(side), article(v.t.String()), lo, hi)
 	}
-	return s.errorf(e, hints, "%s is %s true: %s", expr.Format(e), word, what)
+	return s.errorf(e, hints, "%s is %s true: %s", show(e), word, what)
 }
 
 func article(name string) string {
@@ -267,12 +297,16 @@ func (s *scope) compareText(e *expr.Binary, x, y value) value {
 			continue
 		}
 		if v.t.class == classPointer && other.x.Op == OpText {
-			return s.errorf(side, []string{fmt.Sprintf("read the string there: str(%s) %s %s", expr.Format(side), e.Op, quoteOther(e, i))}, "%s is an address (%s), which is no text", expr.Format(side), v.t)
+			return s.errorf(side, []string{fmt.Sprintf("read the string there: str(%s) %s %s", show(side), e.Op, quoteOther(e, i))}, "%s is an address (%s), which is no text", show(side), v.t)
 		}
 		if v.t.class == classEnum && other.x.Op == OpText {
-			return s.errorf([...]expr.Expr{e.Y, e.X}[i], []string{fmt.Sprintf("write the constant's name without quotes: %s", other.x.Text)}, "%s is a number with names (%s), not a text", expr.Format(side), v.t)
+			return s.errorf([...]expr.Expr{e.Y, e.X}[i], []string{fmt.Sprintf("write the constant's name without quotes: %s", other.x.Text)}, "%s is a number with names (%s), not a text", show(side), v.t)
 		}
-		return s.errorf(side, nil, "%s is %s, and is compared with a text", expr.Format(side), v.t)
+		var hints []string
+		if lit, ok := side.(*expr.Int); ok {
+			hints = []string{fmt.Sprintf("write it in quotes: %q", lit.Text)}
+		}
+		return s.errorf(side, hints, "%s is %s, and is compared with a text", show(side), describe(v.t))
 	}
 	if x.x.Op == OpText {
 		x, y = y, x
@@ -280,8 +314,15 @@ func (s *scope) compareText(e *expr.Binary, x, y value) value {
 	if y.x.Op != OpText {
 		return s.errorf(e, []string{"keep both as fields, and compare them when analysing"}, "two texts that are both read are not compared: one must be written in quotes")
 	}
-	if len(y.x.Text) > maxCompared {
-		return s.errorf(e, nil, "a text is compared with at most %d bytes, this one has %d", maxCompared, len(y.x.Text))
+	if n := len(y.x.Text); n > maxCompared {
+		return s.errorf(e, nil, "a text is compared with at most %d bytes, this one has %d", maxCompared, n)
+	}
+	if most := longest(x.x); most < len(y.x.Text) {
+		word := "never"
+		if e.Op == expr.OpNe {
+			word = "always"
+		}
+		return s.errorf(e, nil, "%s is %s true: the text has at most %d bytes, and is compared with %d", show(e), word, most, len(y.x.Text))
 	}
 	test := s.textTest(e, x.x, func(t *Expr) *Expr {
 		if t.Op == OpText {
@@ -295,8 +336,26 @@ func (s *scope) compareText(e *expr.Binary, x, y value) value {
 	return value{t: boolType(), x: test}
 }
 
+// longest is the most bytes that a text has.
+func longest(x *Expr) int {
+	switch {
+	case x.Op == OpCond:
+		return max(longest(x.Y), longest(x.Z))
+	case x.Op == OpText:
+		return len(x.Text)
+	case x.Op == OpComm:
+		return min(x.Type.Max, commLength)
+	case x.Op == OpStr && x.Y != nil && x.Y.Op == OpConst:
+		return int(x.Y.Int)
+	}
+	return math.MaxInt
+}
+
+// commLength is the longest name of a task (TASK_COMM_LEN without the NUL).
+const commLength = 15
+
 func quoteOther(e *expr.Binary, side int) string {
-	return expr.Format([...]expr.Expr{e.Y, e.X}[side])
+	return show([...]expr.Expr{e.Y, e.X}[side])
 }
 
 // textTest applies a test to a text; where it is one of two, to each of them.
@@ -316,12 +375,12 @@ func (s *scope) match(e *expr.Binary) value {
 	if x.t.class != classText {
 		var hints []string
 		if x.t.class == classPointer {
-			hints = []string{fmt.Sprintf("read the string there: str(%s) %s %s", expr.Format(e.X), e.Op, expr.Format(e.Y))}
+			hints = []string{fmt.Sprintf("read the string there: str(%s) %s %s", show(e.X), e.Op, show(e.Y))}
 		}
-		return s.errorf(e.X, hints, "%s matches texts, and %s is %s", e.Op, expr.Format(e.X), describe(x.t))
+		return s.errorf(e.X, hints, "%s matches texts, and %s is %s", e.Op, show(e.X), describe(x.t))
 	}
 	if y.t.class != classText || y.x.Op != OpText {
-		return s.errorf(e.Y, nil, `the pattern of %s must be written in quotes: %s %s "a*"`, e.Op, expr.Format(e.X), e.Op)
+		return s.errorf(e.Y, nil, `the pattern of %s must be written in quotes: %s %s "a*"`, e.Op, show(e.X), e.Op)
 	}
 	pattern := y.x.Text
 	if len(pattern) > maxCompared {

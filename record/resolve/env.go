@@ -20,15 +20,15 @@ type env struct {
 	noArgs *refusal // why there are no named arguments
 	// numbered is how many of arg0, arg1, ... there are; -1: the first maxArgs, all untyped where args does not know them.
 	numbered   int
-	noNumbered *refusal   // why there are none
-	registers  []string   // where they are, if not where C functions have them (Go)
-	operands   []*Operand // USDT: where they are
-	operandErr error      // USDT: the note cannot be read
+	noNumbered *refusal  // why there are none
+	registers  []string  // where they are, if not where C functions have them (Go)
+	operands   []operand // USDT: where they are
 
 	ret   *ctype   // type of retval; nil: not known, a plain 64-bit number
 	noRet *refusal // why there is none
 
 	i386  bool // a 32-bit system call: its structs have other layouts than this kernel's own
+	slots int  // kernel functions: argument slots of 8 bytes as a trampoline has them; -1: not known, or none can be made
 	errno bool // a return value in -4095..-1 is an error number
 }
 
@@ -69,6 +69,9 @@ func (e *env) numberedArg(at expr.Node, i int, raw bool) (value, *refusal) {
 		return bad(), refuse(fmt.Sprintf("%s has no arg%d: %s", e.what, i, countArgs(limit)))
 	}
 	t := rawType()
+	if raw {
+		t.display = schemas.DisplayHex // addresses at some sites, counts at others
+	}
 	for k := range e.args {
 		if a := &e.args[k]; a.index == i && a.mem == nil {
 			if a.refused != "" {
@@ -93,11 +96,7 @@ func countArgs(n int) string {
 }
 
 // rawType is the type of a register of which nothing is known.
-func rawType() ctype {
-	t := intType(8, true)
-	t.display = schemas.DisplayHex
-	return t
-}
+func rawType() ctype { return intType(8, true) }
 
 func (e *env) argAt(at expr.Node, i int, t ctype) value {
 	if e.registers != nil && i < len(e.registers) {
@@ -123,13 +122,13 @@ func narrowBool(at expr.Node, x *Expr, t ctype) *Expr {
 }
 
 func (e *env) operandArg(at expr.Node, i int) (value, *refusal) {
-	if e.operandErr != nil {
-		return bad(), refuse(fmt.Sprintf("the arguments of %s cannot be read: %v", e.what, e.operandErr))
-	}
 	if i >= len(e.operands) {
 		return bad(), refuse(fmt.Sprintf("%s has no arg%d: %s", e.what, i, countArgs(len(e.operands))))
 	}
-	o := e.operands[i]
+	o := e.operands[i].Operand
+	if o == nil {
+		return bad(), refuse(fmt.Sprintf("arg%d of %s cannot be read: %v", i, e.what, e.operands[i].err))
+	}
 	t := intType(o.Size, o.Signed)
 	x := node(at, OpOperand, t.plan())
 	x.Operand = o
@@ -142,7 +141,6 @@ func (e *env) result(at expr.Node) (value, *refusal) {
 		return bad(), e.noRet
 	}
 	t := rawType()
-	t.display = schemas.DisplayDecimal
 	if e.ret != nil {
 		t = *e.ret
 	}
@@ -169,7 +167,7 @@ func (e *env) named(name string) *argument {
 func (e *env) argNames() []string {
 	names := make([]string, 0, len(e.args))
 	for _, a := range e.args {
-		if a.name != "" {
+		if a.name != "" && a.refused == "" {
 			names = append(names, a.name)
 		}
 	}

@@ -26,6 +26,16 @@ func (s *scope) errorf(at expr.Node, hints []string, format string, args ...any)
 	return bad()
 }
 
+// show writes an expression for a message, its beginning where it is long.
+func show(e expr.Expr) string {
+	const most = 60
+	text := []rune(expr.Format(e))
+	if len(text) <= most {
+		return string(text)
+	}
+	return string(text[:most]) + "..."
+}
+
 func (s *scope) refused(at expr.Node, r *refusal) value {
 	return s.errorf(at, r.hints, "%s", r.message)
 }
@@ -88,25 +98,31 @@ func (s *scope) toScalar(e expr.Expr, v value, what string) value {
 		return s.read(e, v)
 	case classArray:
 		if v.mem.addr == nil {
-			return s.errorf(e, nil, "%s must be a number: %s is an array of %d in the tracepoint's record", what, expr.Format(e), v.t.count)
+			return s.errorf(e, nil, "%s must be a number: %s is an array of %d in the tracepoint's record", what, show(e), v.t.count)
 		}
 		return s.decay(e, v)
 	case classText:
-		return s.errorf(e, textHints(e, v), "%s must be a number, and %s is a string", what, expr.Format(e))
+		return s.errorf(e, textHints(e, v, what), "%s must be a number, and %s is a string", what, show(e))
 	case classStruct:
-		return s.errorf(e, memberHint(e, v, s.env.types), "%s must be a number, and %s is a %s", what, expr.Format(e), v.t)
+		return s.errorf(e, memberHint(e, v, s.env.types), "%s must be a number, and %s is a %s", what, show(e), v.t)
 	case classVoid:
-		return s.errorf(e, []string{"cast the address to the type of what is there: *(u32 *)p"}, "%s has no value: what is there is void", expr.Format(e))
+		return s.errorf(e, []string{"cast the address to the type of what is there: *(u32 *)p"}, "%s has no value: what is there is void", show(e))
 	}
-	return s.errorf(e, nil, "%s must be a number, and %s is %s", what, expr.Format(e), v.t)
+	return s.errorf(e, nil, "%s must be a number, and %s is %s", what, show(e), v.t)
 }
 
-func textHints(e expr.Expr, v value) []string {
-	if v.x != nil && v.x.Op == OpText {
+func textHints(e expr.Expr, v value, what string) []string {
+	switch {
+	case v.x != nil && v.x.Op == OpText:
 		return []string{"write a number without quotes"}
+	case what == condition:
+		return []string{fmt.Sprintf("compare texts with == \"...\" or with ~ \"glob*\": %s ~ \"a*\"", show(e))}
 	}
-	return []string{fmt.Sprintf("compare texts with == \"...\" or with ~ \"glob*\": %s ~ \"a*\"", expr.Format(e))}
+	return nil
 }
+
+// condition is what filters, and the operands of && and their like, are called.
+const condition = "a condition"
 
 // memberHint shows how to name a member of a struct.
 func memberHint(e expr.Expr, v value, types lookup) []string {
@@ -114,7 +130,7 @@ func memberHint(e expr.Expr, v value, types lookup) []string {
 	if len(names) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("name a member: %s.%s", expr.Format(e), names[0]), "members: " + list(names)}
+	return []string{fmt.Sprintf("name a member: %s.%s", show(e), names[0]), "members: " + list(names)}
 }
 
 // read loads a value that is in memory.
@@ -149,12 +165,12 @@ func (s *scope) toContent(e expr.Expr, v value) value {
 	case classArray:
 		return s.wholeArray(e, v)
 	case classStruct:
-		return s.errorf(e, memberHint(e, v, s.env.types), "%s is a %s, which has no value as a whole", expr.Format(e), v.t)
+		return s.errorf(e, memberHint(e, v, s.env.types), "%s is a %s, which has no value as a whole", show(e), v.t)
 	case classVoid:
 		return s.errorf(e, []string{"cast the address to the type of what is there: *(u32 *)p", "keep the bytes there: buf(p, 16)"},
-			"%s has no value: what is there is void", expr.Format(e))
+			"%s has no value: what is there is void", show(e))
 	}
-	return s.errorf(e, nil, "%s is %s, which cannot be read", expr.Format(e), v.t)
+	return s.errorf(e, nil, "%s is %s, which cannot be read", show(e), v.t)
 }
 
 // wholeArray makes a text of an array of char, and bytes of any other.
@@ -177,12 +193,12 @@ func (s *scope) wholeArray(e expr.Expr, v value) value {
 	}
 	size := arraySize(v.t)
 	if size == 0 {
-		return s.errorf(e, []string{fmt.Sprintf("name an element: %s[0]", expr.Format(e)), fmt.Sprintf("keep some bytes of it: buf(%s, 64)", expr.Format(e))},
-			"%s is an array whose length is not known", expr.Format(e))
+		return s.errorf(e, []string{fmt.Sprintf("name an element: %s[0]", show(e)), fmt.Sprintf("keep some bytes of it: buf(%s, 64)", show(e))},
+			"%s is an array whose length is not known", show(e))
 	}
 	if size > schemas.MaxTextLen {
-		return s.errorf(e, []string{fmt.Sprintf("keep some bytes of it: buf(%s, 64)", expr.Format(e))},
-			"%s is an array of %d bytes; a field keeps at most %d", expr.Format(e), size, schemas.MaxTextLen)
+		return s.errorf(e, []string{fmt.Sprintf("keep some bytes of it: buf(%s, 64)", show(e))},
+			"%s is an array of %d bytes; a field keeps at most %d", show(e), size, schemas.MaxTextLen)
 	}
 	x := node(e, OpBuf, bytesType(size).plan(), addr, constant(e, int64(size), intType(4, true).plan()))
 	return value{t: bytesType(size), x: set(x, size)}
@@ -190,7 +206,7 @@ func (s *scope) wholeArray(e expr.Expr, v value) value {
 
 // condition checks an expression that is true or false. It returns nil where it is neither.
 func (s *scope) condition(e expr.Expr) *Expr {
-	v := s.scalar(e, "a condition")
+	v := s.scalar(e, condition)
 	if v.bad() {
 		return nil
 	}
@@ -211,7 +227,7 @@ func (s *scope) unary(e *expr.Unary) value {
 			return v
 		}
 		if v.t.class == classPointer {
-			return s.errorf(e, nil, "%s is an address: %s%s has no meaning", expr.Format(e.X), e.Op, expr.Format(e.X))
+			return s.errorf(e, nil, "%s is an address: %s%s has no meaning", show(e.X), e.Op, show(e.X))
 		}
 		op := OpNeg
 		if e.Op == expr.OpCompl {
@@ -224,7 +240,7 @@ func (s *scope) unary(e *expr.Unary) value {
 			return v
 		}
 		if v.t.class != classPointer {
-			return s.errorf(e, castHint(e.X), "%s is a number of type %s: what is at that address is not known", expr.Format(e.X), v.t)
+			return s.errorf(e, castHint(e.X), "%s is a number of type %s: what is at that address is not known", show(e.X), v.t)
 		}
 		return s.follow(e, v)
 	case expr.OpAddr:
@@ -241,16 +257,16 @@ func castHint(e expr.Expr) []string {
 func operandText(e expr.Expr) string {
 	switch e.(type) {
 	case *expr.Binary, *expr.Cond:
-		return "(" + expr.Format(e) + ")"
+		return "(" + show(e) + ")"
 	}
-	return expr.Format(e)
+	return show(e)
 }
 
 // follow returns what a pointer points at.
 func (s *scope) follow(e expr.Expr, v value) value {
 	out := pointee(v, v.x, s.env.types)
 	if out.t.class == classOther {
-		return s.errorf(e, nil, "%s is %s, which cannot be read", expr.Format(e), out.t)
+		return s.errorf(e, nil, "%s is %s, which cannot be read", show(e), out.t)
 	}
 	return out
 }
@@ -261,7 +277,7 @@ func (s *scope) addressOf(e *expr.Unary) value {
 		return v
 	}
 	if v.mem == nil || v.mem.addr == nil || v.mem.bitSize > 0 || v.t.from == nil {
-		return s.errorf(e, nil, "%s has no address", expr.Format(e.X))
+		return s.errorf(e, nil, "%s has no address", show(e.X))
 	}
 	if v.t.class == classArray {
 		return s.decay(e, v)
@@ -334,7 +350,7 @@ func (s *scope) cast(e *expr.Cast) value {
 		return v
 	}
 	if v.t.class == classText || v.t.class == classBytes {
-		return s.errorf(e, nil, "%s is %s: it has no other type", expr.Format(e.X), v.t)
+		return s.errorf(e, nil, "%s is %s: it has no other type", show(e.X), v.t)
 	}
 	v = s.toScalar(e.X, v, "what is cast")
 	if v.bad() {

@@ -64,6 +64,15 @@ func unreadable(at expr.Node, what string, err error) *missing {
 	return wrong(at, hints, "looking for %s: %v", what, err)
 }
 
+// cause is why something of the host could not be read, without the words of what it was.
+func cause(err error) error {
+	var known *AccessError
+	if errors.As(err, &known) {
+		return known.Err
+	}
+	return err
+}
+
 // finder finds what probes stand for.
 type finder struct {
 	host   Host
@@ -104,6 +113,9 @@ func (f *finder) find(p *spec.Probe) ([]target, *missing) {
 
 // lookupIn finds types of the kernel, a module's first.
 func (f *finder) lookupIn(module string) lookup { return lookup{host: f.host, module: module} }
+
+// maxMeant is how many names are proposed for one that is not there.
+const maxMeant = 3
 
 // joined writes what is left out, by its reason: "3 functions (a, b, c)".
 func joined(names []string, one string) string {

@@ -10,6 +10,7 @@ import (
 
 	"probetape/record/spec"
 	"probetape/schemas"
+	"probetape/schemas/expr"
 )
 
 func (f *finder) kernelFunctions(p *spec.Probe) ([]target, *missing) {
@@ -104,6 +105,9 @@ func (f *finder) cannotTrace(p *spec.Probe, k KernelFunc) *missing {
 	case proto == nil:
 		return absent(p.Name, []string{fmt.Sprintf("%s:%s needs no types", kprobeFor(p.Kind), k.Name)},
 			"%s has no type in this kernel's BTF, which a %s needs", k.Name, p.Kind)
+	case trampolineSlots(proto) < 0:
+		return wrong(p.Name, []string{fmt.Sprintf("%s:%s can be there", kprobeFor(p.Kind), k.Name)},
+			"a %s cannot be at %s, whose arguments are not all in registers and words of the stack", p.Kind, k.Name)
 	}
 	return nil
 }
@@ -187,7 +191,7 @@ func (f *finder) noModule(p *spec.Probe) *missing {
 			loaded = append(loaded, m.Name)
 		}
 	}
-	return absent(p.Group, meant(group, loaded), "there is no module %q", group)
+	return absent(p.Group, expr.Meant(group, loaded), "there is no module %q", group)
 }
 
 // noKernelFunction says why there is no function of a name.
@@ -216,7 +220,7 @@ func (f *finder) noKernelFunction(p *spec.Probe, all []KernelFunc) *missing {
 			names = append(names, k.Name)
 		}
 	}
-	hints := meant(name, slices.Compact(names))
+	hints := expr.Meant(name, slices.Compact(names))
 	if module := f.likelyModule(name); module != "" {
 		hints = append(hints, fmt.Sprintf("module %s is not loaded: modprobe %s", module, module))
 	}
@@ -293,7 +297,7 @@ func (f *finder) kernelTarget(p *spec.Probe, k KernelFunc, glob bool) target {
 func (f *finder) kernelEnv(kind schemas.ProbeKind, k KernelFunc, offset uint64) *env {
 	e := &env{
 		kind: kind, what: k.Name, probe: fmt.Sprintf("%s:%s", kind, k.Name), fn: k.Name,
-		space: spaceEither, types: f.lookupIn(k.Module), numbered: -1, errno: true,
+		space: spaceEither, types: f.lookupIn(k.Module), numbered: -1, slots: -1,
 	}
 	proto, err := e.types.proto(k.Name)
 	switch {
@@ -307,6 +311,7 @@ func (f *finder) kernelEnv(kind schemas.ProbeKind, k KernelFunc, offset uint64) 
 			layout = layoutSlots
 		}
 		e.args, e.numbered = protoArguments(proto, spaceEither, layout)
+		e.slots = trampolineSlots(proto)
 		e.ret, e.noRet = protoResult(k.Name, proto, spaceEither)
 		e.errno = errnoResult(e.ret)
 	}

@@ -30,21 +30,21 @@ func (s *scope) member(e *expr.Member) value {
 		}
 		target := s.env.types.complete(v.t.target)
 		if !isComposite(target) {
-			return s.errorf(e.Name, castMemberHint(e), "%s is a %s: what it points at has no members", expr.Format(e.X), v.t)
+			return s.errorf(e.Name, castMemberHint(e), "%s is a %s: what it points at has no members", show(e.X), v.t)
 		}
 		if !e.Arrow {
-			return s.errorf(e.Name, []string{fmt.Sprintf("write %s->%s", expr.Format(e.X), name)}, "%s is a pointer (%s): its members are reached with ->", expr.Format(e.X), v.t)
+			return s.errorf(e.Name, []string{fmt.Sprintf("write %s->%s", show(e.X), name)}, "%s is a pointer (%s): its members are reached with ->", show(e.X), v.t)
 		}
 		return s.memberOf(e, pointee(v, v.x, s.env.types))
 	case v.t.class == classStruct:
 		if e.Arrow {
-			return s.errorf(e.Name, []string{fmt.Sprintf("write %s.%s", expr.Format(e.X), name)}, "%s is a %s, not a pointer: its members are reached with a point", expr.Format(e.X), v.t)
+			return s.errorf(e.Name, []string{fmt.Sprintf("write %s.%s", show(e.X), name)}, "%s is a %s, not a pointer: its members are reached with a point", show(e.X), v.t)
 		}
 		return s.memberOf(e, v)
 	case v.t.number():
-		return s.errorf(e.Name, castMemberHint(e), "%s is a number (%s), which has no members", expr.Format(e.X), v.t)
+		return s.errorf(e.Name, castMemberHint(e), "%s is a number (%s), which has no members", show(e.X), v.t)
 	}
-	return s.errorf(e.Name, nil, "%s is %s, which has no members", expr.Format(e.X), v.t)
+	return s.errorf(e.Name, nil, "%s is %s, which has no members", show(e.X), v.t)
 }
 
 func isComposite(t btf.Type) bool {
@@ -69,7 +69,7 @@ func (s *scope) memberOf(e *expr.Member, v value) value {
 	m, ok := findMember(whole, name)
 	if !ok {
 		names := memberNames(whole)
-		hints := meant(name, names)
+		hints := expr.Meant(name, names)
 		if len(hints) == 0 {
 			hints = []string{"members: " + list(names)}
 		}
@@ -80,7 +80,7 @@ func (s *scope) memberOf(e *expr.Member, v value) value {
 		return s.errorf(e.Name, nil, "the bit-field %s of %s cannot be read", name, v.t)
 	}
 	if out.t.class == classOther {
-		return s.errorf(e.Name, nil, "%s is %s, which cannot be read", expr.Format(e), out.t)
+		return s.errorf(e.Name, nil, "%s is %s, which cannot be read", show(e), out.t)
 	}
 	return out
 }
@@ -110,7 +110,7 @@ func (s *scope) namedArg(e *expr.Member) value {
 	if len(names) == 0 {
 		return s.errorf(e.Name, nil, "%s has no arguments", env.what)
 	}
-	hints := meant(name, names)
+	hints := expr.Meant(name, names)
 	if len(hints) == 0 {
 		hints = []string{"arguments: " + list(names)}
 	}
@@ -125,13 +125,13 @@ func (s *scope) index(e *expr.Index) value {
 		return bad()
 	}
 	if i.t.class == classPointer {
-		return s.errorf(e.I, nil, "an index must be a number, and %s is a %s", expr.Format(e.I), i.t)
+		return s.errorf(e.I, nil, "an index must be a number, and %s is a %s", show(e.I), i.t)
 	}
 	switch v.t.class {
 	case classPointer:
 		v = s.read(e.X, v)
 		if _, void := s.env.types.complete(v.t.target).(*btf.Void); void {
-			return s.errorf(e, castHint(e.X), "%s is a void *: what is there is not known", expr.Format(e.X))
+			return s.errorf(e, castHint(e.X), "%s is a void *: what is there is not known", show(e.X))
 		}
 		stepped := s.step(e, v, i, false)
 		if stepped.bad() {
@@ -141,16 +141,16 @@ func (s *scope) index(e *expr.Index) value {
 	case classArray:
 		return s.element(e, v, i)
 	case classText:
-		return s.errorf(e, []string{`compare the text's beginning with a glob: ` + expr.Format(e.X) + ` ~ "a*"`}, "%s is a string, whose bytes are not taken singly", expr.Format(e.X))
+		return s.errorf(e, []string{`compare the text's beginning with a glob: ` + show(e.X) + ` ~ "a*"`}, "%s is a string, whose bytes are not taken singly", show(e.X))
 	}
-	return s.errorf(e.X, nil, "%s is %s, which has no elements", expr.Format(e.X), v.t)
+	return s.errorf(e.X, nil, "%s is %s, which has no elements", show(e.X), v.t)
 }
 
 // element is an element of an array in memory.
 func (s *scope) element(e *expr.Index, v, i value) value {
 	size := targetSize(v.t.target, s.env.types)
 	if size == 0 {
-		return s.errorf(e, nil, "the size of the elements of %s is not known", expr.Format(e.X))
+		return s.errorf(e, nil, "the size of the elements of %s is not known", show(e.X))
 	}
 	t := typeOf(v.t.target, pointerSpace(v.mem.space))
 	if t.class == classStruct || t.class == classArray {
@@ -159,12 +159,12 @@ func (s *scope) element(e *expr.Index, v, i value) value {
 	if i.x.Op == OpConst {
 		n := i.x.Int
 		if n < 0 || v.t.count > 0 && n >= int64(v.t.count) {
-			return s.errorf(e.I, nil, "%s has %d elements, 0 to %d", expr.Format(e.X), v.t.count, v.t.count-1)
+			return s.errorf(e.I, nil, "%s has %d elements, 0 to %d", show(e.X), v.t.count, v.t.count-1)
 		}
 		return value{t: t, mem: &place{addr: v.mem.addr, offset: v.mem.offset + n*size, space: v.mem.space}}
 	}
 	if v.mem.addr == nil {
-		return s.errorf(e.I, nil, "%s is in the tracepoint's record: its index must be a constant", expr.Format(e.X))
+		return s.errorf(e.I, nil, "%s is in the tracepoint's record: its index must be a constant", show(e.X))
 	}
 	addr := advance(e, v.mem.address(e), i, size, false)
 	return value{t: t, mem: &place{addr: addr, space: v.mem.space}}
@@ -211,7 +211,7 @@ func noType(name *expr.TypeName, types lookup) *refusal {
 			}
 		}
 	}
-	return refuse(fmt.Sprintf("there is no type %q among this host's types", text), types.meantType(name.Name)...)
+	return refuse(fmt.Sprintf("there is no type %q among this host's types", text), types.meantType(name.Tag, name.Name)...)
 }
 
 // list writes names for a hint, the first ones of many.

@@ -23,8 +23,8 @@ func TestMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := testHost(t, "linux-6.18")
-	head, rest, _ := strings.Cut(string(text), "==== ")
-	out := head
+	head, rest, _ := strings.Cut(string(text), "\n==== ")
+	out := head + "\n"
 	count := 0
 	for _, c := range strings.Split(rest, "\n==== ") {
 		title, body, ok := strings.Cut(c, "\n")

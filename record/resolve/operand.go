@@ -58,20 +58,27 @@ func registerOf(name string) (register, bool) {
 // maxOperands is the most arguments that a USDT probe has (SystemTap's sys/sdt.h defines up to 12).
 const maxOperands = 12
 
+// operand is one argument of a USDT probe, or why it cannot be read.
+type operand struct {
+	*Operand
+	err error
+}
+
 // parseOperands reads the argument string of a USDT note: operands as the assembler wrote them, each with its size, negative where it is
-// signed ("-4@%edi 8@-16(%rbp) -4@$5 8@(%rax,%rbx,8)").
-func parseOperands(text string) ([]*Operand, error) {
-	var all []*Operand
+// signed ("-4@%edi 8@-16(%rbp) -4@$5 8@(%rax,%rbx,8)"). What is behind the first maxOperands is left out.
+func parseOperands(text string) []operand {
+	var all []operand
 	for _, word := range operandWords(text) {
+		if len(all) == maxOperands {
+			break
+		}
 		o, err := parseOperand(word)
 		if err != nil {
-			return nil, fmt.Errorf("reading operand %q: %w", word, err)
+			err = fmt.Errorf("reading operand %q: %w", word, err)
 		}
-		if all = append(all, o); len(all) > maxOperands {
-			return nil, fmt.Errorf("reading operands: more than %d", maxOperands)
-		}
+		all = append(all, operand{o, err})
 	}
-	return all, nil
+	return all
 }
 
 // operandWords splits at spaces outside parentheses: some assemblers write "8@-16(%rbp, %rax, 8)".
@@ -133,7 +140,10 @@ func parseOperand(word string) (*Operand, error) {
 		o.Base, o.RegOff = r.name, r.offset
 		return o, nil
 	}
-	return o, o.memory(place)
+	if err := o.memory(place); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // memory reads off(%base,%index,scale), of which everything but the base may be missing.

@@ -114,14 +114,31 @@ func hasFloat(t btf.Type, depth int) bool {
 	return false
 }
 
+// trampolineSlots is how many slots of 8 bytes a function's parameters take where the kernel hands them to BPF (fentry, fexit). -1: it
+// cannot, since one is a struct of more than 16 bytes or their number varies.
+func trampolineSlots(proto *btf.FuncProto) int {
+	slots := 0
+	for _, p := range proto.Params {
+		size, err := btf.Sizeof(p.Type)
+		if err != nil || size > 16 || isVoid(p.Type) {
+			return -1
+		}
+		slots += max(1, (size+7)/8)
+	}
+	return slots
+}
+
 // protoResult is the type of a function's return value, or why there is none.
 func protoResult(what string, proto *btf.FuncProto, in space) (*ctype, *refusal) {
 	if isVoid(proto.Return) {
 		return nil, refuse(what + " returns nothing")
 	}
 	t := typeOf(proto.Return, in)
+	if _, float := btf.As[*btf.Float](proto.Return); float {
+		return nil, refuse(fmt.Sprintf("%s returns a %s, which is in a floating-point register", what, t))
+	}
 	if !t.scalar() {
-		return nil, refuse(fmt.Sprintf("%s returns a %s, which is in no register", what, t))
+		return nil, refuse(fmt.Sprintf("%s returns a %s, which is in no single register", what, t))
 	}
 	return &t, nil
 }

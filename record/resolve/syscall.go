@@ -9,6 +9,7 @@ import (
 
 	"probetape/record/spec"
 	"probetape/schemas"
+	"probetape/schemas/expr"
 )
 
 // syscallArgs is how many registers a system call has for arguments.
@@ -94,7 +95,7 @@ func noSyscall(p *spec.Probe, all []Syscall) *missing {
 	if real, ok := librarySyscalls[name]; ok {
 		return absent(p.Name, []string{"in the C library it is syscall:" + real}, "there is no system call %q%s", name, what)
 	}
-	hints := meant(name, names)
+	hints := expr.Meant(name, names)
 	if len(hints) == 0 {
 		hints = []string{"to see what there is: probetape probes 'syscall:*'", "a function of a library is ucall:libc:" + name}
 	}

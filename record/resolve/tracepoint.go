@@ -11,6 +11,7 @@ import (
 
 	"probetape/record/spec"
 	"probetape/schemas"
+	"probetape/schemas/expr"
 )
 
 // notTracepoints is the category of tracefs whose events are records of the tracer itself: no program can be attached to them.
@@ -62,21 +63,21 @@ func noTracepoint(p *spec.Probe, all []Tracepoint) *missing {
 	slices.Sort(categories)
 	categories = slices.Compact(categories)
 	if len(inCategory) == 0 {
-		hints := didYouMean(elsewhere[:min(len(elsewhere), maxMeant)])
+		hints := expr.DidYouMean(elsewhere[:min(len(elsewhere), maxMeant)])
 		if len(hints) == 0 && !isGlob(p.Group.Text) {
-			hints = meant(p.Group.Text, categories)
+			hints = expr.Meant(p.Group.Text, categories)
 		}
 		if len(hints) == 0 {
-			hints = meant(p.Group.Text+":"+p.Name.Text, everywhere)
+			hints = expr.Meant(p.Group.Text+":"+p.Name.Text, everywhere)
 		}
 		return absent(p.Group, hints, "there is no tracepoint category %q", p.Group.Text)
 	}
 	if isGlob(p.Name.Text) {
 		return absent(p.Name, nil, "no tracepoint of category %s matches %q", p.Group.Text, p.Name.Text)
 	}
-	hints := didYouMean(elsewhere[:min(len(elsewhere), maxMeant)])
+	hints := expr.DidYouMean(elsewhere[:min(len(elsewhere), maxMeant)])
 	if len(hints) == 0 {
-		hints = meant(p.Name.Text, inCategory)
+		hints = expr.Meant(p.Name.Text, inCategory)
 	}
 	if len(hints) == 0 {
 		hints = []string{fmt.Sprintf("to see what there is: probetape probes 'tracepoint:%s:*'", p.Group.Text)}
@@ -129,12 +130,20 @@ func noFormat(what string, err error) *refusal {
 	return refuse(fmt.Sprintf("the arguments of %s are not known: %v", what, err), hints...)
 }
 
-// commonPrefix begins the fields that every tracepoint's record has. They can be used; they are not listed.
-const commonPrefix = "common_"
+// recordHead is how many bytes at the beginning of a tracepoint's record the kernel hides from programs (it passes them its own context there):
+// the fields that begin with common_.
+const recordHead = 8
 
 // formatArgument makes an argument of a field of a tracepoint's record.
 func (f *finder) formatArgument(t Tracepoint, field FormatField) argument {
 	a := argument{name: field.Name, index: -1}
+	if field.Offset < recordHead {
+		a.refused = "the kernel hides the first 8 bytes of a record from programs"
+		if field.Name == "common_pid" {
+			a.refused += "; the thread is tid"
+		}
+		return a
+	}
 	syscall := t.Category == "syscalls"
 	in := spaceEither
 	if syscall {
@@ -264,7 +273,7 @@ func (f *finder) rawTracepoints(p *spec.Probe) ([]target, *missing) {
 	if isGlob(p.Name.Text) {
 		return nil, absent(p.Name, nil, "no raw tracepoint matches %q", p.Name.Text)
 	}
-	hints := meant(p.Name.Text, names)
+	hints := expr.Meant(p.Name.Text, names)
 	// What tracefs lists may be made of another tracepoint (sys_enter_openat of sys_enter).
 	if points, err := f.host.Tracepoints(); err == nil {
 		for _, t := range points {

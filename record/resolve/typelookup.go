@@ -3,8 +3,11 @@ package resolve
 import (
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
+
+	"probetape/schemas/expr"
 )
 
 // lookup finds types by name, among those of one module of the kernel and those of the kernel itself.
@@ -264,8 +267,8 @@ func memberNamesAt(t btf.Type, names []string, depth int) []string {
 	return names
 }
 
-// meantType proposes types for a name that none has.
-func (l lookup) meantType(name string) []string {
+// meantType proposes types for one that there is not.
+func (l lookup) meantType(tag, name string) []string {
 	specs, err := l.specs()
 	if err != nil {
 		return nil // this is for a hint only
@@ -276,10 +279,14 @@ func (l lookup) meantType(name string) []string {
 			if err != nil {
 				break
 			}
-			if tagOf(t) != "-" && t.TypeName() != "" {
+			if tagOf(t) == tag && t.TypeName() != "" {
 				names = append(names, t.TypeName())
 			}
 		}
 	}
-	return meant(name, names)
+	near := expr.Nearest(name, names)
+	for i := range near {
+		near[i] = strings.TrimSpace(tag + " " + near[i])
+	}
+	return expr.DidYouMean(near)
 }

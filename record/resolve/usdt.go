@@ -9,6 +9,7 @@ import (
 
 	"probetape/record/spec"
 	"probetape/schemas"
+	"probetape/schemas/expr"
 )
 
 func (f *finder) usdts(p *spec.Probe) ([]target, *missing) {
@@ -74,15 +75,15 @@ func noUSDT(p *spec.Probe, b *Binary, all []USDT) *missing {
 		*l = slices.Compact(*l)
 	}
 	if len(names) == 0 {
-		hints := didYouMean(elsewhere[:min(len(elsewhere), maxMeant)])
+		hints := expr.DidYouMean(elsewhere[:min(len(elsewhere), maxMeant)])
 		if len(hints) == 0 {
-			hints = meant(p.Group.Text, providers)
+			hints = expr.Meant(p.Group.Text, providers)
 		}
 		return absent(p.Group, append(hints, "providers: "+list(providers)), "%s has no USDT provider %q", b.Path, p.Group.Text)
 	}
-	hints := didYouMean(elsewhere[:min(len(elsewhere), maxMeant)])
+	hints := expr.DidYouMean(elsewhere[:min(len(elsewhere), maxMeant)])
 	if len(hints) == 0 {
-		hints = meant(p.Name.Text, names)
+		hints = expr.Meant(p.Name.Text, names)
 	}
 	if len(hints) == 0 {
 		hints = []string{"probes: " + list(names)}
@@ -95,17 +96,14 @@ func noUSDT(p *spec.Probe, b *Binary, all []USDT) *missing {
 }
 
 func (f *finder) usdtTarget(p *spec.Probe, b *Binary, u USDT) target {
-	operands, err := parseOperands(u.Args)
+	operands := parseOperands(u.Args)
 	site := Site{Site: schemas.Site{
 		Kind: p.Kind, Name: u.Name, Category: u.Provider, Module: b.Path, BuildID: b.BuildID, Address: u.Offset,
 	}, ArgCount: len(operands), RefCtrOffset: u.Semaphore}
-	if err != nil {
-		site.ArgCount = -1
-	}
 	e := &env{
 		kind: p.Kind, what: fmt.Sprintf("USDT probe %s:%s of %s", u.Provider, u.Name, path.Base(b.Path)),
 		probe: fmt.Sprintf("usdt:%s:%s:%s", b.Path, u.Provider, u.Name), fn: u.Name,
-		space: spaceUser, types: f.lookupIn(""), operands: operands, operandErr: err,
+		space: spaceUser, types: f.lookupIn(""), operands: operands,
 		noArgs: refuse("the arguments of a USDT probe have numbers, and no names", usdtNumbers(len(operands))),
 		noRet:  refuse("a USDT probe has no return value"),
 	}

@@ -11,6 +11,7 @@ import (
 
 	"probetape/record/spec"
 	"probetape/schemas"
+	"probetape/schemas/expr"
 )
 
 // binaries finds the programs or libraries of a user probe.
@@ -21,7 +22,7 @@ func (f *finder) binaries(p *spec.Probe) ([]Binary, *missing) {
 	case err == nil && len(found) > 0:
 		return found, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, wrong(p.Path, accessHints(err), "looking for %s: %v", name, err)
+		return nil, wrong(p.Path, accessHints(err), "%s cannot be looked at: %v", name, cause(err))
 	case isGlob(name):
 		return nil, absent(p.Path, nil, "no program or library matches %s", name)
 	}
@@ -31,12 +32,31 @@ func (f *finder) binaries(p *spec.Probe) ([]Binary, *missing) {
 	}
 	var hints []string
 	if names, err := f.host.Candidates(name); err == nil {
-		hints = meant(name, names)
+		hints = meantPath(name, names)
 	}
 	if len(hints) == 0 && !strings.Contains(name, "/") {
 		hints = []string{"write its path: " + string(p.Kind.String()) + ":/usr/bin/" + name + ":..."}
 	}
 	return nil, absent(p.Path, hints, "there is no %s %s", what, name)
+}
+
+// meantPath proposes files: those beside the wanted one by their names alone, since the folder is right.
+func meantPath(name string, paths []string) []string {
+	dir, base := path.Split(name)
+	var beside []string
+	for _, p := range paths {
+		if d, b := path.Split(p); d == dir {
+			beside = append(beside, b)
+		}
+	}
+	near := expr.Nearest(base, beside)
+	if len(near) == 0 {
+		return expr.Meant(name, paths)
+	}
+	for i := range near {
+		near[i] = dir + near[i]
+	}
+	return expr.DidYouMean(near)
 }
 
 func (f *finder) userFunctions(p *spec.Probe) ([]target, *missing) {
@@ -89,6 +109,9 @@ func (f *finder) functionsOf(p *spec.Probe, b *Binary) ([]target, *missing) {
 	}
 	if len(found) == 0 {
 		return nil, noSymbol(p, b, symbols)
+	}
+	if len(found) > 1 {
+		f.note("%s: %d functions of %s have that name (static ones of different files), and all are recorded", p.Text, len(found), path.Base(b.Path))
 	}
 	return found, nil
 }
@@ -171,7 +194,7 @@ func noSymbol(p *spec.Probe, b *Binary, symbols []UserSymbol) *missing {
 	for i, s := range symbols {
 		names[i] = s.Name
 	}
-	hints := meant(name, slices.Compact(names))
+	hints := expr.Meant(name, slices.Compact(names))
 	hints = append(hints, tables(b))
 	if b.Symtab < 0 && b.DebugFile == "" {
 		hints = append(hints, remedy(b))

@@ -55,7 +55,7 @@ func (g *Generator) number(s *site, depth int) string {
 func (g *Generator) leaf(s *site) string {
 	switch n := g.rand.IntN(10); {
 	case n < 2:
-		return pick(g, []string{"0", "1", "2", "-1", "7", "255", "4096", "0xffffffff", "0x7fffffffffffffff", "10ms", "4KiB", "65535", "-2147483648"})
+		return pick(g, []string{"0", "1", "2", "-1", "7", "255", "4096", "0xffffffff", "0x7fffffffffffffff", "10ms", "4KiB", "65535"})
 	case n == 2 && len(s.pointers) > 0:
 		if m, ok := g.memberNumber(s); ok {
 			return m
@@ -67,7 +67,7 @@ func (g *Generator) leaf(s *site) string {
 // condition makes an expression that is true or false.
 func (g *Generator) condition(s *site, depth int) string {
 	if depth > 0 {
-		switch g.rand.IntN(6) {
+		switch g.rand.IntN(7) {
 		case 0:
 			return fmt.Sprintf("(%s && %s)", g.condition(s, depth-1), g.condition(s, depth-1))
 		case 1:
@@ -76,15 +76,27 @@ func (g *Generator) condition(s *site, depth int) string {
 			return fmt.Sprintf("!(%s)", g.condition(s, depth-1))
 		case 3:
 			return fmt.Sprintf("(%s %s %q)", g.text(s, 1), pick(g, []string{"==", "!="}), pick(g, literals))
+		case 5:
+			if len(s.pointers) > 0 {
+				return fmt.Sprintf("(str(%s) %s %q)", pick(g, s.pointers).text, pick(g, []string{"==", "!="}), longest)
+			}
 		case 4:
 			return fmt.Sprintf("(%s %s %q)", g.text(s, 1), pick(g, []string{"~", "!~"}), pick(g, globs))
 		}
 	}
-	return fmt.Sprintf("(%s %s %s)", g.number(s, depth-1), pick(g, []string{"==", "!=", "<", "<=", ">", ">="}), g.number(s, depth-1))
+	// Constants are small ones: what the type of the other side decides is refused.
+	y := pick(g, []string{"1", "2", "7", "'x'"})
+	if g.chance(2) {
+		y = g.number(s, depth-1)
+	}
+	return fmt.Sprintf("(%s %s %s)", pick(g, s.numbers), pick(g, []string{"==", "!=", "<", "<=", ">", ">="}), y)
 }
 
+// longest is the longest text that is compared with: 64 bytes.
+const longest = "a text of exactly sixty-four bytes, which is the longest one 64b"
+
 var (
-	literals = []string{"", "x", "cat", "/etc/passwd", "kworker/0:1", "a text of exactly sixty-four bytes, which is the longest one: 64b"}
+	literals = []string{"", "x", "cat", "/etc/passwd", "kworker/0:1"}
 	globs    = []string{"*", "a*", "*b", "*b*", "?", "a?c*", "/usr/*/lib*.so.?", "**", "kworker*", "*a*b*c*d*e*f*g*h*"}
 )
 

@@ -14,7 +14,6 @@ import (
 type site struct {
 	probe    string
 	call     bool
-	ret      bool     // retval is there
 	numbers  []string // expressions that are numbers
 	pointers []pointer
 	texts    []string // expressions that are texts
@@ -62,10 +61,10 @@ func (g *Generator) site(kind schemas.ProbeKind) *site {
 				s.numbers = append(s.numbers, "args."+p.Name)
 			}
 		}
-		s.ret = true
+		s.numbers = append(s.numbers, "retval")
 		if g.chance(20) {
 			s.probe, s.pointers = "syscall:*", nil
-			s.numbers = []string{"pid", "tid", "arg0", "arg1", "arg2", "arg3", "arg4", "arg5", "duration"}
+			s.numbers = []string{"pid", "tid", "arg0", "arg1", "arg2", "arg3", "arg4", "arg5", "retval"}
 		}
 	case schemas.KindUSDT:
 		u := pick(g, g.usdt)
@@ -84,9 +83,6 @@ func (g *Generator) site(kind schemas.ProbeKind) *site {
 	}
 	if s.call {
 		s.numbers = append(s.numbers, "duration")
-	}
-	if s.ret {
-		s.numbers = append(s.numbers, "retval")
 	}
 	return s
 }
@@ -107,13 +103,17 @@ func (s *site) functionArgs(kind schemas.ProbeKind, proto *btf.FuncProto, number
 	switch kind {
 	case schemas.KindKprobe, schemas.KindFentry, schemas.KindUprobe:
 	default:
-		s.ret = proto == nil || !isVoid(proto.Return)
+		s.result(proto)
 	}
 }
 
-func isVoid(t btf.Type) bool {
-	_, ok := btf.UnderlyingType(t).(*btf.Void)
-	return ok
+// result adds the return value.
+func (s *site) result(proto *btf.FuncProto) {
+	if proto == nil {
+		s.numbers = append(s.numbers, "retval")
+		return
+	}
+	s.typed("retval", proto.Return)
 }
 
 func (s *site) params(params []btf.FuncParam) {
@@ -128,7 +128,7 @@ func (s *site) params(params []btf.FuncParam) {
 func (s *site) typed(text string, t btf.Type) {
 	switch u := btf.UnderlyingType(t).(type) {
 	case *btf.Int:
-		if u.Size <= 8 {
+		if u.Size <= 8 && u.Encoding != btf.Bool {
 			s.numbers = append(s.numbers, text)
 		}
 	case *btf.Enum:
@@ -156,7 +156,7 @@ func (s *site) field(f resolve.FormatField) {
 		s.contents = append(s.contents, text)
 	case strings.Contains(f.Type, "*"):
 		s.pointers = append(s.pointers, pointer{text: text})
-	case !strings.HasPrefix(f.Type, "struct") && f.Size <= 8:
+	case !strings.HasPrefix(f.Type, "struct") && f.Type != "bool" && f.Size <= 8 && f.Offset >= 8:
 		s.numbers = append(s.numbers, text)
 	}
 }
