@@ -276,11 +276,23 @@ int func_exit(void *ctx)
 	return pt_func_exit(ctx, pt_site(ctx), CTX(ctx, REG_SP) - 8, CTX(ctx, REG_AX));
 }
 
-/* The context is in the trampoline's frame, which is this call's alone. */
+/*
+ * The context is in the trampoline's frame, which is this call's alone. Its address is read from the stack: to the verifier it is a number
+ * then, and no longer a pointer.
+ */
+static __always_inline __u64 pt_trampoline(void *ctx)
+{
+	void *at = ctx;
+	__u64 number = 0;
+
+	bpf_probe_read_kernel(&number, sizeof(number), &at);
+	return number;
+}
+
 SEC("fentry")
 int func_fentry(void *ctx)
 {
-	pt_func_enter(ctx, pt_site(ctx), (__u64)ctx, true);
+	pt_func_enter(ctx, pt_site(ctx), pt_trampoline(ctx), true);
 	return 0;
 }
 
@@ -290,7 +302,7 @@ int func_fexit(void *ctx)
 	__u64 ret = 0;
 
 	bpf_probe_read_kernel(&ret, sizeof(ret), ctx + PARAM(RESULT_AT));
-	return pt_func_exit(ctx, pt_site(ctx), (__u64)ctx, ret);
+	return pt_func_exit(ctx, pt_site(ctx), pt_trampoline(ctx), ret);
 }
 
 /* The second form is Linux 7.0's; the name up to the underscores is the kernel's. */

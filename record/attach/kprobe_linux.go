@@ -59,6 +59,9 @@ func (s *Session) kprobeLink(site *compile.SitePlan, prog *ebpf.Program, p phase
 	return nil
 }
 
+// endbr is the length of the instruction that functions may begin with (endbr64). The kernel puts their kprobes behind it.
+const endbr = 4
+
 // enterAddress tells the program of a kernel without cookies whose address the site's is.
 func (s *Session) enterAddress(site *compile.SitePlan) error {
 	if site.Addresses == "" {
@@ -71,8 +74,14 @@ func (s *Session) enterAddress(site *compile.SitePlan) error {
 			return err
 		}
 	}
-	if err := s.coll.Maps[site.Addresses].Put(address+site.Site.Offset, uint32(site.Site.ID)); err != nil {
-		return fmt.Errorf("entering the address of %s: %w", function(site), err)
+	places := []uint64{address + site.Site.Offset}
+	if site.Site.Offset == 0 {
+		places = append(places, address+endbr)
+	}
+	for _, place := range places {
+		if err := s.coll.Maps[site.Addresses].Put(place, uint32(site.Site.ID)); err != nil {
+			return fmt.Errorf("entering the address of %s: %w", function(site), err)
+		}
 	}
 	return nil
 }

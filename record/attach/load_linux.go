@@ -54,7 +54,12 @@ func (s *Session) loadTraced(programs map[string]*ebpf.ProgramSpec) error {
 // loadInto loads programs that use the maps of the others.
 func (s *Session) loadInto(programs map[string]*ebpf.ProgramSpec) error {
 	spec := *s.prog.Spec
-	spec.Programs = programs
+	spec.Programs, spec.Maps = programs, map[string]*ebpf.MapSpec{}
+	for name, m := range s.prog.Spec.Maps { // they are there and filled; what is in them may be programs that are not here
+		empty := m.Copy()
+		empty.Contents = nil
+		spec.Maps[name] = empty
+	}
 	coll, err := ebpf.NewCollectionWithOptions(&spec, ebpf.CollectionOptions{MapReplacements: s.coll.Maps})
 	if err != nil {
 		return err

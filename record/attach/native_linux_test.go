@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ type rows struct {
 	tasks   [][]byte
 
 	lostSamples uint64
+	session     *Session
 }
 
 // byTask resolves tasks to their thread ids, which is what the tests compare.
@@ -37,12 +39,14 @@ func needRoot(t testing.TB) compile.Features {
 	if os.Getuid() != 0 {
 		t.Skip("attaching probes needs root")
 	}
-	f, err := Features()
+	f, err := ofThisKernel()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
+
+var ofThisKernel = sync.OnceValues(Features)
 
 // buildC returns the path of a program of testdata/programs: from PROBETAPE_PROGRAMS where they are built already, since a virtual machine has
 // no compiler, else built now.
@@ -112,7 +116,7 @@ func startRecording(t testing.TB, p *resolve.Plan, cfg compile.Config, opts Opti
 		}
 		t.Fatal(err)
 	}
-	r := &recording{session: s, rows: &rows{tables: make([]schemas.Batch, len(prog.Tables))}}
+	r := &recording{session: s, rows: &rows{session: s, tables: make([]schemas.Batch, len(prog.Tables))}}
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -218,7 +222,12 @@ func (r *rows) keep(b *schemas.Batch) error {
 func record(t *testing.T, p *resolve.Plan, opts Options, command ...string) *rows {
 	t.Helper()
 	cfg := compile.Config{Mode: compile.TargetPIDs, Children: true, SelfPID: uint32(os.Getpid()), Features: needRoot(t), CPUs: 2}
-	r := startRecording(t, p, cfg, opts)
+	return recordWith(t, startRecording(t, p, cfg, opts), command...)
+}
+
+// recordWith is record with a session that is open already.
+func recordWith(t *testing.T, r *recording, command ...string) *rows {
+	t.Helper()
 	// The shell waits for its line, so that it is armed before it runs the command. It says when its own start is over.
 	cmd := exec.Command("/bin/sh", append([]string{"-c", `echo ready; read go; exec "$@"`, "sh"}, command...)...)
 	in, err := cmd.StdinPipe()

@@ -214,7 +214,7 @@ func (f *funcs) argsAtExit(e exprs) uint32 {
 // addressMap adds the map of the sites' addresses.
 func (f *funcs) addressMap() {
 	f.addresses = progName(bpf.MapAddresses, f.i)
-	f.addMap(bpf.MapAddresses, map[string]string{bpf.MapAddresses: f.addresses}).MaxEntries = uint32(len(f.s.Sites))
+	f.addMap(bpf.MapAddresses, map[string]string{bpf.MapAddresses: f.addresses}).MaxEntries = uint32(addressesPerSite * len(f.s.Sites))
 }
 
 // gone makes the program that ends the calls of a task in some way, and calls itself until there are none left.

@@ -37,7 +37,7 @@ func (c *compiler) points(i int) error {
 			if addresses == "" {
 				addresses = progName(bpf.MapAddresses, i)
 				rename[bpf.MapAddresses] = addresses
-				c.addMap(bpf.MapAddresses, rename).MaxEntries = uint32(len(s.Sites))
+				c.addMap(bpf.MapAddresses, rename).MaxEntries = uint32(addressesPerSite * len(s.Sites))
 			}
 			plan.Addresses = addresses
 		}
@@ -51,6 +51,9 @@ func (c *compiler) points(i int) error {
 	}
 	return nil
 }
+
+// addressesPerSite is how many addresses a site can have: a function's first instruction, and the one behind endbr64.
+const addressesPerSite = 2
 
 // A way is how a point is attached.
 type way struct {
