@@ -12,16 +12,8 @@ import (
 
 var errAPI = errors.New("under construction")
 
-// ParseMoment reads a bound of a window: RFC 3339, HH:MM:SS (UTC), +30s from the start, -30s from the end.
-func ParseMoment(text string) (Moment, error) { return Moment{}, errAPI }
-
 // Summary says what there is to know about captures at first sight.
 func Summary(ctx context.Context, sources []Source, opts SummaryOptions) (*report.Summary, error) {
-	return nil, errAPI
-}
-
-// Counts counts events.
-func Counts(ctx context.Context, sources []Source, opts CountsOptions) (*report.Counts, error) {
 	return nil, errAPI
 }
 

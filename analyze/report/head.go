@@ -31,8 +31,9 @@ type Window struct {
 
 // Completeness says what the numbers of a report lack. For every site, seen + lost = attempted.
 type Completeness struct {
-	Lost       uint64 `json:"lost"`   // events attempted and not in the capture, in the window: up to so many where a loss interval reaches beyond it
-	Missed     uint64 `json:"missed"` // runs that the kernel skipped, and that the probe could not attempt
+	Lost       uint64 `json:"lost"`       // events attempted in the window that the capture does not hold
+	LostExact  bool   `json:"lost_exact"` // false: up to so many, since a flush interval with losses reaches beyond the window
+	Missed     uint64 `json:"missed"`     // runs that the kernel skipped, and that the probe could not attempt
 	Incomplete bool   `json:"incomplete"`
 	// LostFrom and LostTo span the intervals in which events were lost.
 	LostFrom Time    `json:"lost_from"`
@@ -43,16 +44,16 @@ type Completeness struct {
 
 // Worst is the site that lost most. The true count is in [Seen, Seen+Lost].
 type Worst struct {
-	Table     string `json:"table"`
-	Site      string `json:"site"`
-	Seen      uint64 `json:"seen"`
-	Lost      uint64 `json:"lost"`
-	Attempted uint64 `json:"attempted"` // Seen + Lost
+	Table     string  `json:"table"`
+	Site      string  `json:"site"`
+	Lost      uint64  `json:"lost"`
+	Seen      *uint64 `json:"seen"`      // nil: the analysis does not count events by site
+	Attempted *uint64 `json:"attempted"` // Seen + Lost
 }
 
 // Cause is one reason why a report is incomplete.
 type Cause struct {
-	Kind    string `json:"kind"` // buffer, kernel_missed, decode, store, tail, not_ended, damage, no_room
+	Kind    string `json:"kind"` // buffer, kernel_missed, decode, store, lost, tail, not_ended, damage
 	Capture string `json:"capture"`
 	Count   uint64 `json:"count"` // events; 0 where Known is false
 	Known   bool   `json:"known"` // whether Count is known
