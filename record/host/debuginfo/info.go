@@ -150,10 +150,10 @@ func (i *Info) Proto(addr uint64) (*btf.FuncProto, error) {
 	return proto, nil
 }
 
-// function finds the entry of the function that begins at an address, and a reader behind it.
-func (i *Info) function(addr uint64) (*dwarf.Entry, *dwarf.Reader, error) {
-	r := i.data.Reader()
-	unit, err := r.SeekPC(addr)
+// function finds the entry of the function that begins at an address, and a walker behind it.
+func (i *Info) function(addr uint64) (*dwarf.Entry, *walker, error) {
+	w := i.walk()
+	unit, err := w.r.SeekPC(addr)
 	switch {
 	case errors.Is(err, dwarf.ErrUnknownPC):
 		// In DWARF 2 a unit cannot say that its code is in several places: look into all of them.
@@ -163,18 +163,18 @@ func (i *Info) function(addr uint64) (*dwarf.Entry, *dwarf.Reader, error) {
 	case isSplit(unit):
 		return nil, nil, &NotFoundError{Split: true}
 	}
-	e, err := i.functionIn(r, addr)
+	e, err := i.functionIn(w, addr)
 	if err == nil && e == nil {
 		err = &NotFoundError{}
 	}
-	return e, r, err
+	return e, w, err
 }
 
 // anyFunction looks into the units that do not list where all of their code is.
-func (i *Info) anyFunction(addr uint64) (*dwarf.Entry, *dwarf.Reader, error) {
+func (i *Info) anyFunction(addr uint64) (*dwarf.Entry, *walker, error) {
 	split := i.split
-	for r := i.data.Reader(); ; {
-		unit, err := r.Next()
+	for w := i.walk(); ; {
+		unit, err := w.next()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -186,20 +186,22 @@ func (i *Info) anyFunction(addr uint64) (*dwarf.Entry, *dwarf.Reader, error) {
 			continue
 		}
 		if unit.Val(dwarf.AttrRanges) != nil {
-			r.SkipChildren()
+			if err := w.skip(unit); err != nil {
+				return nil, nil, err
+			}
 			continue
 		}
-		e, err := i.functionIn(r, addr)
+		e, err := i.functionIn(w, addr)
 		if err != nil || e != nil {
-			return e, r, err
+			return e, w, err
 		}
 	}
 }
 
 // functionIn finds a function among the rest of a unit; nil: it is not there.
-func (i *Info) functionIn(r *dwarf.Reader, addr uint64) (*dwarf.Entry, error) {
+func (i *Info) functionIn(w *walker, addr uint64) (*dwarf.Entry, error) {
 	for depth := 1; depth > 0; {
-		e, err := r.Next()
+		e, err := w.next()
 		switch {
 		case err != nil:
 			return nil, err
@@ -211,8 +213,10 @@ func (i *Info) functionIn(r *dwarf.Reader, addr uint64) (*dwarf.Entry, error) {
 			return e, nil
 		case e.Children && holdsFunctions(e.Tag):
 			depth++
-		case e.Children:
-			r.SkipChildren()
+		default:
+			if err := w.skip(e); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return nil, nil
@@ -293,15 +297,11 @@ func (i *Info) reference(e *dwarf.Entry, a dwarf.Attr) (*Info, dwarf.Offset, boo
 	return nil, 0, false
 }
 
-// entry reads the entry at an offset, and returns a reader behind it.
-func (i *Info) entry(off dwarf.Offset) (*dwarf.Entry, *dwarf.Reader, error) {
-	r := i.data.Reader()
-	r.Seek(off)
-	e, err := r.Next()
-	if err == nil && e == nil {
-		err = fmt.Errorf("there is no entry at %#x", off)
-	}
-	return e, r, err
+// entry reads the entry at an offset, and returns a walker behind it.
+func (i *Info) entry(off dwarf.Offset) (*dwarf.Entry, *walker, error) {
+	w := i.walk()
+	e, err := w.to(off)
+	return e, w, err
 }
 
 // Inlined is a function without code of its own.
@@ -329,6 +329,9 @@ func (i *Info) Inlined(name string) (*Inlined, error) {
 }
 
 func (i *Info) inlined(name string) (*Inlined, error) {
+	if name == "" {
+		return nil, nil
+	}
 	origins := map[dwarf.Offset]bool{}
 	err := i.each(func(e *dwarf.Entry, _ *dwarf.Entry) {
 		if e.Tag == dwarf.TagSubprogram && e.Val(dwarf.AttrInline) != nil && i.named(e, name) {
@@ -365,11 +368,11 @@ func (i *Info) inlined(name string) (*Inlined, error) {
 
 // each hands every entry to fn, with the function with code that it lies in; nil: in none.
 func (i *Info) each(fn func(e, function *dwarf.Entry)) error {
-	r := i.data.Reader()
+	w := i.walk()
 	depth, at := 0, 0
 	var function *dwarf.Entry
 	for {
-		e, err := r.Next()
+		e, err := w.next()
 		if err != nil || e == nil {
 			return err
 		}
@@ -389,7 +392,9 @@ func (i *Info) each(fn func(e, function *dwarf.Entry)) error {
 				function, at = e, depth
 			}
 		case dwarf.TagEnumerationType, dwarf.TagArrayType, dwarf.TagSubroutineType:
-			r.SkipChildren()
+			if err := w.skip(e); err != nil {
+				return err
+			}
 			continue
 		}
 		depth++

@@ -10,7 +10,7 @@ import (
 const maxParams = 256
 
 // proto makes a function's prototype of its entry and those that it completes.
-func (i *Info) proto(e *dwarf.Entry, r *dwarf.Reader) (*btf.FuncProto, error) {
+func (i *Info) proto(e *dwarf.Entry, w *walker) (*btf.FuncProto, error) {
 	c := &converter{types: map[place]btf.Type{}}
 	p := &btf.FuncProto{Return: btf.Type((*btf.Void)(nil))}
 	typed := false
@@ -24,7 +24,7 @@ func (i *Info) proto(e *dwarf.Entry, r *dwarf.Reader) (*btf.FuncProto, error) {
 			}
 		}
 		if declaration, ok := e.Val(dwarf.AttrDeclaration).(bool); n == 0 || !ok || !declaration || len(p.Params) == 0 {
-			params, err := at.params(e, r, c)
+			params, err := at.params(e, w, c)
 			if err != nil {
 				return nil, err
 			}
@@ -37,7 +37,7 @@ func (i *Info) proto(e *dwarf.Entry, r *dwarf.Reader) (*btf.FuncProto, error) {
 			break
 		}
 		var err error
-		if e, r, err = info.entry(off); err != nil {
+		if e, w, err = info.entry(off); err != nil {
 			return nil, err
 		}
 		at = info
@@ -49,13 +49,13 @@ func (i *Info) proto(e *dwarf.Entry, r *dwarf.Reader) (*btf.FuncProto, error) {
 }
 
 // params reads the parameters below an entry.
-func (i *Info) params(e *dwarf.Entry, r *dwarf.Reader, c *converter) ([]btf.FuncParam, error) {
+func (i *Info) params(e *dwarf.Entry, w *walker, c *converter) ([]btf.FuncParam, error) {
 	if !e.Children {
 		return nil, nil
 	}
 	var params []btf.FuncParam
 	for {
-		child, err := r.Next()
+		child, err := w.next()
 		if err != nil {
 			return nil, err
 		}
@@ -72,8 +72,8 @@ func (i *Info) params(e *dwarf.Entry, r *dwarf.Reader, c *converter) ([]btf.Func
 		case dwarf.TagUnspecifiedParameters:
 			params = append(params, btf.FuncParam{Type: (*btf.Void)(nil)})
 		}
-		if child.Children {
-			r.SkipChildren()
+		if err := w.skip(child); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -56,7 +56,7 @@ func (c *converter) typ(i *Info, off dwarf.Offset, depth int) btf.Type {
 	if depth > maxDepth {
 		return void
 	}
-	e, r, err := i.entry(off)
+	e, w, err := i.entry(off)
 	if err != nil {
 		return void
 	}
@@ -102,7 +102,7 @@ func (c *converter) typ(i *Info, off dwarf.Offset, depth int) btf.Type {
 		return c.keep(at, target())
 	case dwarf.TagArrayType:
 		c.keep(at, void)
-		return c.keep(at, array(target(), r, e.Children))
+		return c.keep(at, array(target(), w, e.Children))
 	case dwarf.TagStructType, dwarf.TagClassType, dwarf.TagInterfaceType:
 		if c.omitted(e) {
 			return c.keep(at, &btf.Fwd{Name: name, Kind: btf.FwdStruct})
@@ -121,7 +121,7 @@ func (c *converter) typ(i *Info, off dwarf.Offset, depth int) btf.Type {
 		if declaration, ok := e.Val(dwarf.AttrDeclaration).(bool); ok && declaration {
 			return c.keep(at, base(name, size, 0))
 		}
-		return c.keep(at, i.enum(name, size, e, r))
+		return c.keep(at, i.enum(name, size, e, w))
 	case dwarf.TagSubroutineType:
 		return c.keep(at, &btf.FuncProto{Return: void})
 	}
@@ -173,10 +173,10 @@ func base(name string, size uint32, encoding int64) btf.Type {
 }
 
 // array makes an array type of its dimensions, which are the entry's children, the outermost first.
-func array(element btf.Type, r *dwarf.Reader, children bool) btf.Type {
+func array(element btf.Type, w *walker, children bool) btf.Type {
 	var counts []uint32
 	for children && len(counts) < maxDepth {
-		e, err := r.Next()
+		e, err := w.next()
 		if err != nil || e == nil || e.Tag == 0 {
 			break
 		}
@@ -187,8 +187,8 @@ func array(element btf.Type, r *dwarf.Reader, children bool) btf.Type {
 			}
 			counts = append(counts, uint32(min(n, maxArray)))
 		}
-		if e.Children {
-			r.SkipChildren()
+		if w.skip(e) != nil {
+			break
 		}
 	}
 	index := &btf.Int{Name: "__ARRAY_SIZE_TYPE__", Size: 4}
@@ -198,10 +198,10 @@ func array(element btf.Type, r *dwarf.Reader, children bool) btf.Type {
 	return element
 }
 
-func (i *Info) enum(name string, size uint32, e *dwarf.Entry, r *dwarf.Reader) *btf.Enum {
+func (i *Info) enum(name string, size uint32, e *dwarf.Entry, w *walker) *btf.Enum {
 	t := &btf.Enum{Name: name, Size: size}
 	for e.Children && len(t.Values) < maxValues {
-		v, err := r.Next()
+		v, err := w.next()
 		if err != nil || v == nil || v.Tag == 0 {
 			break
 		}
@@ -209,8 +209,8 @@ func (i *Info) enum(name string, size uint32, e *dwarf.Entry, r *dwarf.Reader) *
 			t.Signed = t.Signed || value < 0
 			t.Values = append(t.Values, btf.EnumValue{Name: i.text(v, dwarf.AttrName), Value: uint64(value)})
 		}
-		if v.Children {
-			r.SkipChildren()
+		if w.skip(v) != nil {
+			break
 		}
 	}
 	return t
@@ -218,12 +218,12 @@ func (i *Info) enum(name string, size uint32, e *dwarf.Entry, r *dwarf.Reader) *
 
 // members reads the members of a struct or union, and the classes that a class is made from as members without a name.
 func (c *converter) members(p pending) error {
-	e, r, err := p.info.entry(p.off)
+	e, w, err := p.info.entry(p.off)
 	if err != nil {
 		return err
 	}
 	for e.Children && len(*p.members) < maxMembers {
-		m, err := r.Next()
+		m, err := w.next()
 		if err != nil {
 			return err
 		}
@@ -235,8 +235,8 @@ func (c *converter) members(p pending) error {
 				*p.members = append(*p.members, member)
 			}
 		}
-		if m.Children {
-			r.SkipChildren()
+		if err := w.skip(m); err != nil {
+			return err
 		}
 	}
 	return nil
