@@ -19,6 +19,8 @@ type disk interface {
 	// create makes a file that must not exist.
 	create(name string) (segment.File, error)
 	open(name string) (readFile, error)
+	// truncate cuts a file off.
+	truncate(name string, size int64) error
 	remove(name string) error
 	// sync makes the names that were created and removed survive a power failure.
 	sync() error
@@ -90,6 +92,14 @@ func (f osFile) size() (int64, error) {
 		return 0, err
 	}
 	return info.Size(), nil
+}
+
+func (d *folder) truncate(name string, size int64) error {
+	f, err := d.root.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(size), f.Close())
 }
 
 func (d *folder) remove(name string) error { return d.root.Remove(name) }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -180,9 +182,24 @@ func (f *flusher) segmentFor(t *schemas.Table) (*openSegment, error) {
 func (f *flusher) end(s *openSegment) error {
 	f.open[s.table.ID] = nil
 	f.ended = append(f.ended, s)
-	err := s.finish()
-	if err != nil {
-		f.lost.since(s)
+	if err := s.finish(); err != nil {
+		return f.giveUp(s, err)
+	}
+	return nil
+}
+
+// giveUp counts the rows of a segment that did not reach the disk as lost, and cuts them off: once a sync has failed, the kernel does not know
+// any more what it has not written, and a later sync that succeeds says nothing. (fsync(2): EIO.) The segment's file is closed.
+func (f *flusher) giveUp(s *openSegment, err error) error {
+	f.lost.since(s)
+	var cutErr error
+	if s.synced.Rows == 0 {
+		cutErr = f.disk.remove(s.file)
+	} else {
+		cutErr = f.disk.truncate(s.file, int64(s.synced.Bytes))
+	}
+	if cutErr != nil {
+		return s.wrap(fmt.Errorf("%w; and cutting it off: %w", err, cutErr))
 	}
 	return err
 }
@@ -210,7 +227,9 @@ func (f *flusher) bring(final bool) {
 			err = f.end(s)
 		case s.w.Rows() > s.synced.Rows:
 			if err = s.sync(); err != nil {
-				f.lost.since(s)
+				f.open[s.table.ID] = nil
+				f.ended = append(f.ended, s)
+				err = f.giveUp(s, errors.Join(err, s.w.Close()))
 			}
 		}
 		if err != nil {
@@ -220,20 +239,33 @@ func (f *flusher) bring(final bool) {
 	if !f.newNames {
 		return
 	}
-	err := f.disk.sync()
-	if err != nil {
-		f.fail(&WriteError{File: eventsDir, Err: err})
+	if err := f.disk.sync(); err != nil {
+		f.fail(&WriteError{File: eventsDir, Err: errors.Join(err, f.giveUpUnnamed())})
+		return
 	}
-	f.newNames = err != nil
+	f.newNames = false
 	for s := range f.unsettled {
-		if err == nil {
-			s.named = true
-		} else if !s.named {
-			// A file whose name may vanish is as good as lost.
-			s.synced = schemas.Segment{}
-			f.lost.since(s)
-		}
+		s.named = true
 	}
+}
+
+// giveUpUnnamed gives up the segments whose names may vanish with the power: they are as good as lost.
+func (f *flusher) giveUpUnnamed() error {
+	var errs []error
+	for s := range f.unsettled {
+		if s.named {
+			continue
+		}
+		s.synced = schemas.Segment{}
+		f.lost.since(s)
+		if f.open[s.table.ID] == s {
+			f.open[s.table.ID] = nil
+			errs = append(errs, s.w.Close())
+		}
+		errs = append(errs, f.disk.remove(s.file))
+	}
+	f.ended = slices.DeleteFunc(f.ended, func(s *openSegment) bool { return !s.named })
+	return errors.Join(errs...)
 }
 
 // tell is steps 3 and 4. The changes are those that came with the flush.

@@ -16,6 +16,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(childEnv) {
 	case "record":
 		os.Exit(childRecord())
+	case "fault":
+		os.Exit(childFault())
 	}
 	os.Exit(m.Run())
 }

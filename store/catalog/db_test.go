@@ -234,13 +234,14 @@ func (m *model) compare(t testing.TB, f *File) {
 	if diff := cmp.Diff(&m.content, c, cmpopts.IgnoreFields(Content{}, "Txid"), cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("content differs:\n%s", diff)
 	}
-	m.compareLarge(t, f)
+	m.compareLarge(t, f, 0)
 }
 
-func (m *model) compareLarge(t testing.TB, f *File) {
+// compareLarge holds what is large in a catalogue against the model. So many problems are expected.
+func (m *model) compareLarge(t testing.TB, f *File, expected int) {
 	t.Helper()
 	tasks, problems, err := f.Tasks()
-	if err != nil || len(problems) > 0 || len(tasks) != len(m.tasks) {
+	if err != nil || len(problems) != expected || len(tasks) != len(m.tasks) {
 		t.Fatalf("%d tasks, want %d: %v, %v", len(tasks), len(m.tasks), err, problems)
 	}
 	for i := range tasks {
@@ -252,7 +253,7 @@ func (m *model) compareLarge(t testing.TB, f *File) {
 		}
 	}
 	stacks, problems, err := f.Stacks()
-	if err != nil || len(problems) > 0 || len(stacks) != len(m.stacks) {
+	if err != nil || len(problems) != expected || len(stacks) != len(m.stacks) {
 		t.Fatalf("%d stacks, want %d: %v, %v", len(stacks), len(m.stacks), err, problems)
 	}
 	for i := range stacks {
@@ -261,7 +262,7 @@ func (m *model) compareLarge(t testing.TB, f *File) {
 		}
 	}
 	symbols, problems, err := f.Symbols()
-	if err != nil || len(problems) > 0 || len(symbols) != len(m.symbols) {
+	if err != nil || len(problems) != expected || len(symbols) != len(m.symbols) {
 		t.Fatalf("%d symbols, want %d: %v, %v", len(symbols), len(m.symbols), err, problems)
 	}
 	for _, y := range symbols {
@@ -281,7 +282,7 @@ func TestCommit(t *testing.T) {
 	f := openFile(t, path)
 	r := rand.New(rand.NewPCG(1, 1))
 	var spare *Changes
-	for i := range 60 {
+	for i := range 40 {
 		if err := m.step(r, e); err != nil {
 			t.Fatal(err)
 		}
