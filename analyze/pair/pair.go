@@ -5,6 +5,7 @@ package pair
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -45,15 +46,9 @@ type Pairer struct {
 	losses []Interval // apart from each other, in order
 	room   int
 	keys   map[Key]state
-	forgot int64 // keys closed up to this time were forgotten; valid if forgotten
-	full   bool  // starts were left out
-	forgetting
+	forgot bool // keys that were closed have been forgotten, for want of room
+	full   bool // starts were left out
 	counts Counts
-}
-
-type forgetting struct {
-	some bool
-	upTo int64
 }
 
 type state struct {
@@ -98,4 +93,87 @@ func (p *Pairer) lost(from, to int64) bool {
 		return 1
 	})
 	return i < len(p.losses) && p.losses[i].From < to
+}
+
+// Start takes a start of a group.
+func (p *Pairer) Start(k Key, time int64, group uint32) {
+	p.counts.Starts++
+	before, known := p.keys[k]
+	if known && before.open {
+		p.unmatched(before.time, time, StartSuperseded, StartLost)
+	}
+	if !known && len(p.keys) >= p.room && !p.makeRoom() {
+		p.full = true
+		p.counts.Unmatched[StartNoRoom]++
+		return
+	}
+	p.keys[k] = state{time: time, group: group, open: true}
+}
+
+// End takes an end. matched says that it has a start, of a group, so many nanoseconds before.
+func (p *Pairer) End(k Key, time int64) (duration int64, group uint32, matched bool) {
+	p.counts.Ends++
+	before, known := p.keys[k]
+	switch {
+	case known && before.open && !p.lost(before.time, time):
+		p.counts.Matched++
+		p.keys[k] = state{time: time}
+		return time - before.time, before.group, true
+	case known && before.open:
+		p.counts.Unmatched[StartLost]++
+		p.counts.Unmatched[EndLost]++
+		p.keys[k] = state{time: time}
+		return 0, 0, false
+	case known:
+		p.unmatched(before.time, time, EndUnmatched, EndLost)
+		p.keys[k] = state{time: time}
+		return 0, 0, false
+	case p.full:
+		p.counts.Unmatched[EndNoRoom]++
+	case p.lost(math.MinInt64, time):
+		p.counts.Unmatched[EndLost]++
+	case p.forgot:
+		p.counts.Unmatched[EndUnmatched]++
+	default:
+		p.counts.Unmatched[EndBefore]++
+	}
+	if len(p.keys) < p.room || p.makeRoom() {
+		p.keys[k] = state{time: time}
+	}
+	return 0, 0, false
+}
+
+// unmatched counts an event without its partner: by one reason, or by the other where events were lost between two times.
+func (p *Pairer) unmatched(from, to int64, reason, lost Reason) {
+	if p.lost(from, to) {
+		reason = lost
+	}
+	p.counts.Unmatched[reason]++
+}
+
+// makeRoom forgets the keys that are closed. It returns whether that made any.
+func (p *Pairer) makeRoom() bool {
+	before := len(p.keys)
+	for k, s := range p.keys {
+		if !s.open {
+			delete(p.keys, k)
+		}
+	}
+	if len(p.keys) < before {
+		p.forgot = true
+	}
+	return len(p.keys) < p.room
+}
+
+// Finish takes the end of all events: what is open stays without an end. It calls open for each such start's group, and returns what became
+// of all events.
+func (p *Pairer) Finish(end int64, open func(group uint32)) Counts {
+	for _, s := range p.keys {
+		if s.open {
+			p.unmatched(s.time, end, StartOpen, StartLost)
+			open(s.group)
+		}
+	}
+	p.keys = nil
+	return p.counts
 }

@@ -123,7 +123,10 @@ func (s *session) record(prepared *record.Prepared, held *launch.Held, server *s
 		s.opts.Progress = s.status.start()
 	}
 	if server != nil {
-		metrics := analyze.NewMetrics(prepared.Program.Tables, prepared.Sites(), analyze.MetricsOptions{})
+		metrics, err := analyze.NewMetrics(prepared.Program.Tables, prepared.Sites(), analyze.MetricsOptions{})
+		if err != nil {
+			return nil, err
+		}
 		s.opts.Observer = metrics
 		server.Start(serve.Config{Metrics: func(w io.Writer) error { _, err := metrics.WriteTo(w); return err }})
 		s.status.say("metrics at %s/metrics", server.URL())

@@ -39,10 +39,13 @@ func families(m *report.Metrics) []*dto.MetricFamily {
 		r := &m.Rows[i]
 		labels := rowLabels(r, names)
 		events.Metric = append(events.Metric, &dto.Metric{Label: labels, Counter: counter(float64(r.Events))})
-		lost.Metric = append(lost.Metric, &dto.Metric{Label: labels, Counter: counter(float64(r.Lost))})
 		if r.Call {
 			durations.Metric = append(durations.Metric, &dto.Metric{Label: labels, Histogram: histogram(m.Bounds, r)})
 		}
+	}
+	for _, l := range m.Lost {
+		labels := []*dto.LabelPair{label("table", l.Table), label("site", l.Site)}
+		lost.Metric = append(lost.Metric, &dto.Metric{Label: labels, Counter: counter(float64(l.Count))})
 	}
 	cpu := family("probetape_recorder_cpu_seconds_total", "CPU time of the recorder, without that of its probes.", dto.MetricType_COUNTER)
 	cpu.Metric = []*dto.Metric{{Counter: counter(seconds(m.CPU))}}

@@ -21,7 +21,7 @@ func summary(w *bufio.Writer, s *report.Summary) {
 	calls(w, "still running when the recording ended", s.Unfinished)
 	moreOf(w, s.UnfinishedMore)
 	failures(w, s)
-	calls(w, "slowest calls", s.Slowest)
+	calls(w, "slowest calls, waits aside", s.Slowest)
 	sites(w, "time by site", s.Sites, s.SitesMore)
 	sites(w, "time by site, of calls that wait by design", s.Waits, s.WaitsMore)
 	points(w, s.Points, s.PointsMore)
