@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"probetape/schemas"
+	"probetape/schemas/expr"
 )
 
 // Owner is who a capture's files belong to.
@@ -61,3 +62,14 @@ var ErrNoTarget = errors.New("nothing to record: no command, process, cgroup or 
 type StoppedError struct{ Reason string }
 
 func (e *StoppedError) Error() string { return "recording: ended before it began: " + e.Reason }
+
+// RefusedError is returned where the kernel's verifier refused a program that was compiled from probe text. %+v of Err is the whole log.
+type RefusedError struct {
+	Place expr.Diagnostics // where in the text
+	Err   error
+}
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *RefusedError) Unwrap() error { return e.Err }

@@ -85,7 +85,7 @@ func (r *Recorder) Run() (res *Result, err error) {
 	}
 	session, err := attach.Open(r.prepared.Program, attach.Options{BufferBytes: r.opts.BufferBytes, Cgroup: r.prepared.CgroupDir})
 	if err != nil {
-		return nil, err
+		return nil, r.prepared.refused(err)
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
 
@@ -289,9 +289,7 @@ func (r *Recorder) newLoop(session Session, capture Capture, table *tasks, manif
 
 // record runs the loop between its beginning and its end.
 func (r *Recorder) record(l *loop) (*Result, error) {
-	for _, w := range l.manifest.Targets {
-		r.notify("recording " + w)
-	}
+	r.notify("recording " + strings.Join(l.manifest.Targets, ", "))
 	if err := r.begin(l); err != nil {
 		return nil, errors.Join(err, l.session.Detach())
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"probetape/analyze"
+	"probetape/record"
 	"probetape/schemas/expr"
 )
 
@@ -90,7 +92,7 @@ func exitStatus(err error) int {
 		return statusOK
 	case errors.As(err, &status):
 		return status.status
-	case errors.As(err, &usage), isProbeText(err):
+	case errors.As(err, &usage), isProbeText(err), isWrongQuestion(err):
 		return statusUsage
 	case errors.Is(err, errIncomplete):
 		return statusIncomplete
@@ -106,6 +108,13 @@ func isProbeText(err error) bool {
 	return errors.As(err, &found)
 }
 
+// isWrongQuestion reports whether an analysis was asked what it cannot answer, or for what no capture has.
+func isWrongQuestion(err error) bool {
+	var wrong *analyze.WrongUseError
+	var unknown *analyze.UnknownNameError
+	return errors.As(err, &wrong) || errors.As(err, &unknown)
+}
+
 // printError writes one line for the error and one for each hint; of probe text, the lines that are not right with a mark under the place.
 func printError(w io.Writer, err error) {
 	var found expr.Diagnostics
@@ -114,6 +123,10 @@ func printError(w io.Writer, err error) {
 		if found.Render(w) != nil {
 			return
 		}
+		return
+	}
+	var refused *record.RefusedError
+	if errors.As(err, &refused) && refused.Place.Render(w) != nil {
 		return
 	}
 	text := strings.TrimRight(err.Error(), "\n")

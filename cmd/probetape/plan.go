@@ -32,8 +32,9 @@ func printPlan(out io.Writer, p *record.Prepared, opts *record.Options) error {
 
 // planWriter writes lines of cells, and keeps the first error.
 type planWriter struct {
-	w   *tabwriter.Writer
-	err error
+	w     *tabwriter.Writer
+	begun bool
+	err   error
 }
 
 // line writes cells that the lines around it align.
@@ -43,7 +44,10 @@ func (w *planWriter) line(cells ...string) {
 
 // title writes a line of its own, which aligns with nothing.
 func (w *planWriter) title(text string) {
-	w.print("")
+	if w.begun {
+		w.print("")
+	}
+	w.begun = true
 	w.print(text)
 }
 
