@@ -17,6 +17,8 @@ type body struct {
 	table  schemas.Table
 	fields []*spec.Field // those that are kept
 	names  map[string]bool
+
+	returns bool // some of the sites have a return value
 }
 
 // result is what the expressions are at one site.
@@ -27,6 +29,7 @@ type result struct {
 	diags        expr.Diagnostics
 	bad          bool // some of it could not be understood, by the parser or here
 	never        bool // the filter is false here whatever happens
+	zeroed       bool // the return value stands for one that is not there
 	layout       bool // it depends on layouts that 32-bit programs do not have
 }
 
@@ -44,6 +47,7 @@ func (b *body) check(targets []target) {
 		}
 	}
 	raw := b.rawArguments(targets)
+	b.returns = slices.ContainsFunc(targets, func(t target) bool { return t.env.noRet == nil })
 	results := make([]result, len(targets))
 	for i := range targets {
 		results[i] = b.at(&targets[i], raw)
@@ -62,6 +66,7 @@ func (b *body) check(targets []target) {
 	if len(b.s.Fields) == 0 {
 		b.defaultField(results)
 	}
+	b.noteZeroes(results)
 	b.unify(results)
 }
 
@@ -121,7 +126,7 @@ func (b *body) rawArguments(targets []target) uint32 {
 // at checks the expressions at one site.
 func (b *body) at(t *target, raw uint32) result {
 	r := result{target: t, values: make([]value, len(b.fields))}
-	s := &scope{src: b.s.Source, env: t.env, raw: raw, fields: b.names, out: &r.diags}
+	s := &scope{src: b.s.Source, env: t.env, raw: raw, fields: b.names, out: &r.diags, zero: t.glob && b.returns}
 	var now, later []*Expr
 	if b.s.Filter != nil {
 		for _, part := range chain(b.s.Filter, expr.OpLand, nil) {
@@ -142,7 +147,7 @@ func (b *body) at(t *target, raw uint32) result {
 		r.values[i] = s.content(f.Value)
 		r.bad = r.bad || r.values[i].bad()
 	}
-	r.layout = s.layout
+	r.layout, r.zeroed = s.layout, s.zeroed
 	return r
 }
 
@@ -253,34 +258,39 @@ func (b *body) filtered(results []result) []result {
 	return kept
 }
 
-// defaultField gives a call statement without fields its return value, where its sites have one that is known. Points have no fields of
-// their own accord: when and where they happened is in every row.
+// defaultField gives a call statement without fields its return value, where the types of some of its functions say that they have one. Points
+// have no fields of their own accord: when and where they happened is in every row.
 func (b *body) defaultField(results []result) {
-	if !b.table.Call {
+	if !b.table.Call || !slices.ContainsFunc(results, func(r result) bool { return r.env.ret != nil && r.env.noRet == nil }) {
 		return
 	}
-	var void []string
-	known := 0
+	var untyped []string
 	for i := range results {
-		switch e := results[i].env; {
-		case e.ret != nil && e.noRet == nil:
-			known++
-		case e.noRet != nil:
-			void = append(void, e.what)
+		if e := results[i].env; e.ret == nil && e.noRet == nil {
+			untyped = append(untyped, e.what)
 		}
 	}
-	if known == 0 || known+len(void) < len(results) {
-		return
+	if len(untyped) > 0 {
+		b.plan.Notes = append(b.plan.Notes, fmt.Sprintf("%s: retval is the plain register for %s whose types are not known", b.table.Name, joined(untyped, "function")))
 	}
 	at := expr.Span{From: b.s.Pos(), To: b.s.End()}
 	b.fields = []*spec.Field{{Span: at, Name: &expr.Ident{Span: at, Name: "retval"}}}
 	for i := range results {
 		v, r := results[i].env.result(at)
 		if r != nil {
-			t := intType(4, true)
-			v = value{t: t, x: constant(at, 0, t.plan())}
+			v, results[i].zeroed = zeroResult(at), true
 		}
 		results[i].values = []value{v}
+	}
+}
+
+// noteZeroes tells of which functions the return value is none.
+func (b *body) noteZeroes(results []result) {
+	var void []string
+	for i := range results {
+		if results[i].zeroed {
+			void = append(void, results[i].env.what)
+		}
 	}
 	if len(void) > 0 {
 		b.plan.Notes = append(b.plan.Notes, fmt.Sprintf("%s: retval is 0 for %s that return nothing", b.table.Name, joined(void, "function")))

@@ -75,6 +75,10 @@ func (s *scope) ident(e *expr.Ident) value {
 		t.display = schemas.DisplayNanos
 		return value{t: t, x: node(e, OpDuration, t.plan())}
 	case "retval":
+		if s.env.void && s.zero {
+			s.zeroed = true
+			return zeroResult(e)
+		}
 		v, r := s.env.result(e)
 		if r != nil {
 			return s.refused(e, r)
@@ -88,6 +92,12 @@ func (s *scope) ident(e *expr.Ident) value {
 		return value{t: t, x: constant(e, n, t.plan())}
 	}
 	return s.unknownName(e)
+}
+
+// zeroResult stands for the return value of a function that returns nothing, among others that do.
+func zeroResult(at expr.Node) value {
+	t := intType(4, true)
+	return value{t: t, x: constant(at, 0, t.plan())}
 }
 
 func callForm(name string) string {

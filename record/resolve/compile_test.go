@@ -38,9 +38,9 @@ func TestGeneratedProgramsCompile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	programs := 3000
+	programs := 600
 	if testing.Short() {
-		programs = 300
+		programs = 100
 	}
 	accepted := 0
 	refused := map[string]int{}

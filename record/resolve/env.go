@@ -26,6 +26,7 @@ type env struct {
 
 	ret   *ctype   // type of retval; nil: not known, a plain 64-bit number
 	noRet *refusal // why there is none
+	void  bool     // since the function returns nothing
 
 	i386  bool // a 32-bit system call: its structs have other layouts than this kernel's own
 	slots int  // kernel functions: argument slots of 8 bytes as a trampoline has them; -1: not known, or none can be made

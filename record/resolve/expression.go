@@ -17,6 +17,8 @@ type scope struct {
 	raw    uint32            // bit i: argument i is a plain number, since the statement's sites do not agree on its type
 	fields map[string]bool   // names of the statement's fields, for hints
 	out    *expr.Diagnostics // where errors go
+	zero   bool              // the return value of a function that returns nothing is 0: others of the statement have one
+	zeroed bool              // set: it was asked for
 	layout bool              // set: an address was cast to that of a struct, whose layout may differ in 32-bit programs
 }
 

@@ -57,9 +57,9 @@ func unreadable(at expr.Node, what string, err error) *missing {
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return wrong(at, hints, "whether there is %s is not known: %v", what, err)
+		return wrong(at, hints, "whether there is a %s is not known: %v", what, err)
 	case errors.Is(err, fs.ErrNotExist):
-		return absent(at, hints, "there is no %s on this host: %v", what, err)
+		return absent(at, hints, "there is no %s here: %v", what, err)
 	}
 	return wrong(at, hints, "looking for %s: %v", what, err)
 }

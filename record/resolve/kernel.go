@@ -16,7 +16,7 @@ import (
 func (f *finder) kernelFunctions(p *spec.Probe) ([]target, *missing) {
 	all, err := f.host.KernelFuncs()
 	if err != nil {
-		return nil, unreadable(p, "a kernel function "+p.Name.Text, err)
+		return nil, unreadable(p, "kernel function "+p.Name.Text, err)
 	}
 	if isGlob(p.Name.Text) || isGlob(p.Group.Text) {
 		return f.kernelGlob(p, all)
@@ -174,7 +174,7 @@ func (f *finder) noModule(p *spec.Probe) *missing {
 	}
 	modules, err := f.host.Modules()
 	if err != nil {
-		return unreadable(p.Group, "a module "+group, err)
+		return unreadable(p.Group, "module "+group, err)
 	}
 	var loaded []string
 	for _, m := range modules {
@@ -313,6 +313,7 @@ func (f *finder) kernelEnv(kind schemas.ProbeKind, k KernelFunc, offset uint64) 
 		e.args, e.numbered = protoArguments(proto, spaceEither, layout)
 		e.slots = trampolineSlots(proto)
 		e.ret, e.noRet = protoResult(k.Name, proto, spaceEither)
+		e.void = isVoid(proto.Return)
 		e.errno = errnoResult(e.ret)
 	}
 	switch kind {

@@ -18,7 +18,7 @@ const syscallArgs = 6
 func (f *finder) syscalls(p *spec.Probe) ([]target, *missing) {
 	all, err := f.host.Syscalls()
 	if err != nil {
-		return nil, unreadable(p, "a system call "+p.Name.Text, err)
+		return nil, unreadable(p, "system call "+p.Name.Text, err)
 	}
 	glob := isGlob(p.Name.Text)
 	var found []target

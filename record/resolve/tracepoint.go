@@ -20,7 +20,7 @@ const notTracepoints = "ftrace"
 func (f *finder) tracepoints(p *spec.Probe) ([]target, *missing) {
 	all, err := f.host.Tracepoints()
 	if err != nil {
-		return nil, unreadable(p, "a tracepoint "+p.Group.Text+":"+p.Name.Text, err)
+		return nil, unreadable(p, "tracepoint "+p.Group.Text+":"+p.Name.Text, err)
 	}
 	if p.Group.Text == notTracepoints {
 		return nil, wrong(p.Group, nil, "ftrace:%s is a record of the kernel's tracer and no tracepoint: nothing can be attached to it", p.Name.Text)
@@ -257,7 +257,7 @@ func (f *finder) rawTracepoints(p *spec.Probe) ([]target, *missing) {
 		return []target{f.rawTarget(p, raw, false)}, nil
 	}
 	if err != nil {
-		return nil, unreadable(p, "a raw tracepoint "+p.Name.Text, err)
+		return nil, unreadable(p, "raw tracepoint "+p.Name.Text, err)
 	}
 	var found []target
 	names := make([]string, 0, len(all))

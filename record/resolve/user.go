@@ -324,5 +324,6 @@ func (f *finder) userProto(e *env, b *Binary, s UserSymbol, numbers string) {
 	default:
 		e.args, e.numbered = protoArguments(proto, spaceUser, layoutRegisters)
 		e.ret, e.noRet = protoResult(s.Name, proto, spaceUser)
+		e.void = isVoid(proto.Return)
 	}
 }
