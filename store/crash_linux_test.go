@@ -167,6 +167,9 @@ func committedRows(t *testing.T, path string) (rows, flushed uint64) {
 			t.Fatal(err)
 		}
 	}
+	if c.Manifest == nil {
+		return rows, 0 // it was killed before its first flush had ended
+	}
 	return rows, uint64(c.Manifest.Flushed-1000) / 3
 }
 

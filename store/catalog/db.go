@@ -18,6 +18,7 @@ import (
 // DB is a catalogue that is being written. It holds bbolt's exclusive lock on the file until it is closed.
 type DB struct {
 	bolt   *bbolt.DB
+	file   *os.File // bolt's
 	commit uint64
 	bytes  atomic.Int64
 
@@ -48,7 +49,6 @@ func (e *LockedError) Error() string {
 // Create makes the catalogue's file, which must not exist, and its buckets. open opens a file of the capture's folder.
 func Create(open func(name string, flag int, perm os.FileMode) (*os.File, error)) (*DB, error) {
 	db := &DB{}
-	opened := false
 	var err error
 	db.bolt, err = bbolt.Open(FileName, 0o600, &bbolt.Options{
 		Timeout:  lockTimeout,
@@ -58,11 +58,9 @@ func Create(open func(name string, flag int, perm os.FileMode) (*os.File, error)
 		FreelistType:   bbolt.FreelistMapType,
 		NoStatistics:   true,
 		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
-			if opened {
-				return nil, fmt.Errorf("opening %s: it is open", name)
-			}
-			opened = true
-			return open(name, flag|os.O_EXCL, perm)
+			var err error
+			db.file, err = open(name, flag|os.O_EXCL, perm)
+			return db.file, err
 		},
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
@@ -96,8 +94,15 @@ func (db *DB) measure() error {
 	})
 }
 
-// Close closes the file and gives up the lock.
-func (db *DB) Close() error { return db.bolt.Close() }
+// Close cuts off the room that the file has to grow, closes it and gives up the lock.
+func (db *DB) Close() error {
+	var err error
+	if db.file != nil {
+		err = db.file.Truncate(db.Bytes())
+		db.file = nil
+	}
+	return errors.Join(err, db.bolt.Close())
+}
 
 // ref is one change of those that are committed together.
 type ref struct {
