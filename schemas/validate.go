@@ -20,6 +20,7 @@ const (
 	MaxFrames     = 4096           // of a stack
 	MaxTime       = int64(1) << 62 // ns, exclusive: sums and differences of times do not overflow
 	MaxEventFiles = 1 << 20        // segments
+	MaxFileBytes  = 1 << 32        // of a segment
 )
 
 // InvalidError is a value that no recorder writes.
@@ -181,7 +182,7 @@ func ValidateSegment(s *Segment, tables []Table, sites []Site) error {
 	if s.Rows > 0 && (!validTime(s.MinTime) || !validTime(s.MaxTime) || !validTime(s.MaxEnd) || s.MinTime > s.MaxTime) {
 		return invalid(what, "its times are %d to %d, the latest end %d", s.MinTime, s.MaxTime, s.MaxEnd)
 	}
-	if s.Bytes >= 1<<62 || s.Running > s.Rows || uint64(s.Batches) > s.Rows {
+	if s.Bytes > MaxFileBytes || s.Running > s.Rows || uint64(s.Batches) > s.Rows {
 		return invalid(what, "it has %d bytes, %d batches and %d rows, %d of them running", s.Bytes, s.Batches, s.Rows, s.Running)
 	}
 	var rows uint64

@@ -81,6 +81,7 @@ func (o *CreateOptions) setDefaults() {
 	if o.SegmentBytes <= 0 {
 		o.SegmentBytes = DefaultSegmentBytes
 	}
+	o.SegmentBytes = min(o.SegmentBytes, schemas.MaxFileBytes/2)
 	if o.SegmentAge <= 0 {
 		o.SegmentAge = DefaultSegmentAge
 	}

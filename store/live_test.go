@@ -140,6 +140,31 @@ func TestLiveKeepsItsRows(t *testing.T) {
 	}
 }
 
+// TestOpenWhileSealing opens a capture whose recording has ended, and whose segments are being replaced by sealed ones.
+func TestOpenWhileSealing(t *testing.T) {
+	w, path := create(t, CreateOptions{SealBudget: time.Minute})
+	load := newWorkload()
+	m := testManifest()
+	if err := errors.Join(appendRows(w, load, 5000), flush(w, load)); err != nil {
+		t.Fatal(err)
+	}
+	m.Ended, m.End = true, rowTime(load.next)
+	if err := errors.Join(w.SetManifest(m), w.Flush(), w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, path)
+	if r.Live() || !r.Manifest().Ended {
+		t.Errorf("live %t, ended %t", r.Live(), r.Manifest().Ended)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	have, _, err := readRows(r)
+	if n, behind := prefix(have); err != nil || n != load.next || behind != 0 || len(r.Damage()) > 0 {
+		t.Errorf("%d rows and %d behind of %d: %v, %v", n, behind, load.next, err, r.Damage())
+	}
+}
+
 // TestEmpty opens captures whose recording ended before it had begun.
 func TestEmpty(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "empty.tape")

@@ -24,8 +24,9 @@ type Reader struct {
 	live     bool
 
 	parts []part
-	held  map[uint64]readFile // segments of a live capture, which may be replaced by sealed ones any time
+	held  map[uint64]readFile // segments of a capture in use, which may be replaced by sealed ones any time
 	scans sync.Pool
+	tails int64 // bytes that have been searched for rows behind the committed ones
 
 	mu     sync.Mutex
 	damage []schemas.Damage
@@ -67,7 +68,7 @@ func (r *Reader) open() error {
 // maxLoads is how often a capture is opened anew since its segments were replaced meanwhile.
 const maxLoads = 10
 
-// load reads the catalogue, and for a live capture opens the segments that may be replaced.
+// load reads the catalogue, and opens the segments of a capture in use that may be replaced.
 func (r *Reader) load() error {
 	for range maxLoads {
 		// Asked before the catalogue is read: a recording that ends in between is not taken for one that ended badly.
@@ -80,13 +81,11 @@ func (r *Reader) load() error {
 			return r.catalogError(err, problems)
 		}
 		r.content, r.live = content, inUse && (content.Manifest == nil || !content.Manifest.Ended)
-		if !r.live {
-			r.addProblems(problems)
-			return nil
-		}
-		held, err := r.hold()
-		if err != nil {
-			return err
+		held := true
+		if inUse { // also where the recording has ended: its segments are being sealed
+			if held, err = r.hold(); err != nil {
+				return err
+			}
 		}
 		if held {
 			r.addProblems(problems)

@@ -133,8 +133,15 @@ func (r *Reader) useSealed(ctx context.Context, g *schemas.Segment, name string)
 	return nil
 }
 
+// maxTails bounds the bytes that are searched for rows behind the committed ones, in all files together.
+const maxTails = 1 << 30
+
 // recoverTail adds to a segment the rows that are in its file behind what was committed.
 func (r *Reader) recoverTail(ctx context.Context, g *schemas.Segment, size int64) error {
+	if r.tails += size - int64(g.Bytes); r.tails > maxTails {
+		r.note(fmt.Sprintf("%s was not searched for rows that were written after the last flush: there is too much of it", g.File))
+		return nil
+	}
 	return r.withSegment(g, size, 0, func(s *segment.Reader) error {
 		tail, err := r.prove(ctx, s, g)
 		if err != nil || tail.Rows == 0 {

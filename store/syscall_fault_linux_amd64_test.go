@@ -53,7 +53,7 @@ func childFault() int {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		errs, res.Refused = recordFaulty(w, load, 5)
+		errs, res.Refused = recordFaulty(w, load, 3)
 	}
 	res.Made, res.Seen = load.next, load.seen
 	for _, err := range errs {
@@ -246,7 +246,7 @@ func TestSyscallFaults(t *testing.T) {
 		return n
 	}
 	t.Logf("%d calls: %d writes, %d of them to the catalogue; %d syncs, %d of them of it", len(calls), count("pwrite64"), count("pwrite64 "+catalogFile), count("f"), count("fdatasync "+catalogFile))
-	if count("pwrite64 "+catalogFile) < 10 || count("fdatasync "+catalogFile) < 10 || count("fdatasync") < 20 {
+	if count("pwrite64 "+catalogFile) < 10 || count("fdatasync "+catalogFile) < 10 || count("fdatasync") < 15 {
 		t.Fatalf("the calls are %q", calls)
 	}
 	for _, fault := range []struct {

@@ -25,7 +25,7 @@ const (
 	maxStringLen = 1024
 )
 
-// Changes are puts and deletes, later ones over earlier ones.
+// Changes are values to be put, later ones over earlier ones.
 type Changes struct {
 	ops   []op
 	arena []byte // bodies
@@ -47,7 +47,6 @@ type opKind uint8
 const (
 	opPut opKind = iota
 	opSlot
-	opDelete
 )
 
 // NewEncoder returns an encoder of changes to a new catalogue. The keys that count up begin with first: several encoders of one catalogue have
@@ -243,9 +242,4 @@ func (e *Encoder) AddSymbols(symbols []schemas.Symbol) error {
 func (e *Encoder) SetSegment(g *schemas.Segment) error {
 	e.scratch = appendSegment(e.scratch[:0], g)
 	return e.add(opPut, bucketSegments, key64(g.ID), 0, e.scratch)
-}
-
-// DropSegment takes a segment out.
-func (e *Encoder) DropSegment(id uint64) error {
-	return e.add(opDelete, bucketSegments, key64(id), 0, nil)
 }

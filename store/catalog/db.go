@@ -164,10 +164,7 @@ func fillPercent(b bucket) float64 {
 func (db *DB) apply(b *bbolt.Bucket, refs []ref) error {
 	last := &refs[len(refs)-1]
 	key, body := last.key(), last.body()
-	switch last.op.kind {
-	case opDelete:
-		return b.Delete(key)
-	case opSlot:
+	if last.op.kind == opSlot {
 		var err error
 		if body, err = db.fillSlots(b, key, refs); err != nil || body == nil {
 			return err

@@ -200,7 +200,6 @@ func TestSalvageNewest(t *testing.T) {
 	if err != nil || len(problems) != 1 || c.Txid != 0 {
 		t.Fatalf("%v, %v", problems, err)
 	}
-	// What was there at the end is there now, and nothing was deleted that could have come back.
 	if len(c.Segments) != len(m.content.Segments) || len(c.Losses) != len(m.content.Losses) {
 		t.Errorf("%d segments of %d, %d losses of %d", len(c.Segments), len(m.content.Segments), len(c.Losses), len(m.content.Losses))
 	}

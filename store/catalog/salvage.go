@@ -10,7 +10,7 @@ import (
 
 // salvaged reads values around a damaged tree: from every leaf that can be found in the file, whether a tree leads to it or not. A value
 // proves by its checksum that it is one, in which bucket and under which key; of several for one key the one of the latest commit counts,
-// which may be a commit that never ended. What a later commit deleted may come back.
+// which may be a commit that never ended.
 type salvaged struct {
 	r        io.ReaderAt
 	size     int64
@@ -27,11 +27,18 @@ type place struct {
 	commit uint64
 }
 
-// maxSalvaged bounds the keys that are remembered.
-const maxSalvaged = 1 << 21
+// Bounds of what is searched and remembered.
+const (
+	maxSearched = 1 << 30 // bytes
+	maxSalvaged = 1 << 21 // keys
+)
 
 // salvage calls fn with what can be found in a file of so many bytes. The problems found before it come first.
 func (f *File) salvage(size int64, problems []Problem, fn func(r rows, txid uint64) error) ([]Problem, error) {
+	if size > maxSearched {
+		problems = append(problems, Problem{Offset: maxSearched, Length: size - maxSearched, Cause: "the file is too large to be searched to its end"})
+		size = maxSearched
+	}
 	// Pages that claim to go on over each other could be read over and over.
 	s := &salvaged{r: f.r, size: size, budget: 4 * size, problems: problems}
 	for b := range s.places {
