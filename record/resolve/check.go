@@ -163,12 +163,15 @@ func (c *checker) targets(s *spec.Statement, f *finder) []target {
 			}
 		}
 	}
-	c.sites += len(all)
-	if c.sites > c.opts.MaxSites && c.sites-len(all) <= c.opts.MaxSites {
+	before := c.sites
+	if c.sites += len(all); c.sites <= c.opts.MaxSites {
+		return all
+	}
+	if before <= c.opts.MaxSites {
 		c.diags = append(c.diags, s.Source.Error(s.Probes[0][0], fmt.Sprintf("the program stands for %d places to attach to, at most %d are allowed", c.sites, c.opts.MaxSites),
 			"name fewer: a glob that is more exact, one module"))
 	}
-	return all
+	return nil
 }
 
 // choose returns the sites of the first alternative that the host has.

@@ -62,8 +62,6 @@ func (t ctype) number() bool {
 	return t.class == classInt || t.class == classBool || t.class == classEnum
 }
 
-func (t ctype) text() bool { return t.class == classText }
-
 // plan returns the type as the plan has it.
 func (t ctype) plan() Type {
 	switch t.class {
