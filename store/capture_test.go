@@ -292,3 +292,17 @@ func open(t testing.TB, path string) *Reader {
 	})
 	return r
 }
+
+// checkTail holds that a recording which ended badly says so.
+func checkTail(t *testing.T, r *Reader) {
+	t.Helper()
+	tails := 0
+	for _, l := range r.Losses() {
+		if l.Reason == schemas.LossTail && l.From == r.Manifest().Flushed && l.To > l.From && l.Count == 0 {
+			tails++
+		}
+	}
+	if tails != 1 || r.Manifest().Ended || r.Live() {
+		t.Errorf("%d losses of the tail, ended %t, live %t", tails, r.Manifest().Ended, r.Live())
+	}
+}

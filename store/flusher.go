@@ -27,7 +27,7 @@ type catalogue interface {
 //     with the flush, and what could not be written.
 //  4. Remove the files of segments that have been replaced; hand those that have ended to the sealer.
 //
-// An error of 1 or 2 ends the taking of rows for good. What it cost is counted (lose), and 3 tells it.
+// An error of 1 or 2 ends the taking of rows for good. What it cost is counted (lostRows), and 3 tells it.
 type flusher struct {
 	disk    disk
 	catalog catalogue
