@@ -10,10 +10,12 @@ import (
 	"probetape/schemas/expr"
 )
 
-// lookup finds types by name, among those of one module of the kernel and those of the kernel itself.
+// lookup finds types by name, among those of one module of the kernel and those of the kernel itself. A user function's own types, those that its
+// parameters and result lead to, come first.
 type lookup struct {
 	host   Host
-	module string // empty: the kernel's only
+	module string         // empty: the kernel's only
+	user   *btf.FuncProto // nil: none
 }
 
 // specs returns where to look: the module's types first. A module without types of its own has the kernel's.
@@ -55,6 +57,11 @@ func (l lookup) all(name string) ([]btf.Type, error) {
 // named finds a struct, union or enum by its tag and name, or with an empty tag a typedef or a basic type; nil where there is none or the types
 // cannot be read. Where several have that name (static ones of different files) it is the first.
 func (l lookup) named(tag, name string) btf.Type {
+	if l.user != nil {
+		if t := reachable(l.user, tag, name); t != nil {
+			return t
+		}
+	}
 	types, err := l.all(name)
 	if err != nil {
 		return nil
@@ -62,6 +69,46 @@ func (l lookup) named(tag, name string) btf.Type {
 	for _, t := range types {
 		if tagOf(t) == tag {
 			return t
+		}
+	}
+	return nil
+}
+
+// maxReachable bounds how many types of a program are looked through.
+const maxReachable = 20000
+
+// reachable finds a type by name among those that a function's parameters and result lead to.
+func reachable(proto *btf.FuncProto, tag, name string) btf.Type {
+	seen := map[btf.Type]bool{}
+	next := []btf.Type{proto.Return}
+	for _, p := range proto.Params {
+		next = append(next, p.Type)
+	}
+	for len(next) > 0 && len(seen) < maxReachable {
+		t := next[0]
+		next = next[1:]
+		if t == nil || seen[t] {
+			continue
+		}
+		seen[t] = true
+		if t.TypeName() == name && tagOf(t) == tag {
+			return t
+		}
+		switch u := t.(type) {
+		case *btf.Pointer:
+			next = append(next, u.Target)
+		case *btf.Array:
+			next = append(next, u.Type)
+		case *btf.Typedef:
+			next = append(next, u.Type)
+		case *btf.Struct, *btf.Union:
+			for _, m := range membersOf(u) {
+				next = append(next, m.Type)
+			}
+		default:
+			if bare := btf.QualifiedType(t); bare != t {
+				next = append(next, bare)
+			}
 		}
 	}
 	return nil

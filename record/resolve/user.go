@@ -322,6 +322,7 @@ func (f *finder) userProto(e *env, b *Binary, s UserSymbol, numbers string) {
 	case err != nil:
 		e.noArgs = refuse(fmt.Sprintf("the arguments of %s cannot be read: %v", e.what, err), accessHints(err, numbers)...)
 	default:
+		e.types.user = proto
 		e.args, e.numbered = protoArguments(proto, spaceUser, layoutRegisters)
 		e.ret, e.noRet = protoResult(s.Name, proto, spaceUser)
 		e.void = isVoid(proto.Return)
