@@ -26,10 +26,11 @@ type executable struct {
 	file  *elfsym.File
 	debug *elfsym.File // separate debug file; nil: none
 
-	symbols   func() ([]resolve.UserSymbol, error)
-	usdt      func() ([]resolve.USDT, error)
-	debugInfo func() (*debuginfo.Info, error)
-	protos    memo[string, *btf.FuncProto]
+	symbols     func() ([]resolve.UserSymbol, error)
+	sourceNames func() ([]resolve.UserSymbol, error)
+	usdt        func() ([]resolve.USDT, error)
+	debugInfo   func() (*debuginfo.Info, error)
+	protos      memo[string, *btf.FuncProto]
 }
 
 // Binaries implements resolve.Host.
@@ -164,6 +165,7 @@ func (h *Host) openBinary(name string) (*executable, error) {
 		b.info.Dwarf = b.info.Dwarf || debuginfo.Has(f)
 	}
 	b.symbols = sync.OnceValues(b.listSymbols)
+	b.sourceNames = sync.OnceValues(b.listSourceNames)
 	b.usdt = sync.OnceValues(b.listUSDT)
 	b.debugInfo = sync.OnceValues(b.openDebugInfo)
 	return b, nil
@@ -211,6 +213,18 @@ func (h *Host) Symbols(name string) ([]resolve.UserSymbol, error) {
 		return nil, err
 	}
 	return b.symbols()
+}
+
+// SourceNames lists the C++ and Rust functions of a binary by their names in the source, sorted by them: each without its parameters
+// (std::vector<int>::push_back) and, where it says them, with them. Overloaded functions have one name without.
+//
+// It is for names that Symbols does not have: decoding 48,000 symbols of a Java virtual machine takes 300 ms.
+func (h *Host) SourceNames(name string) ([]resolve.UserSymbol, error) {
+	b, err := h.executable(name)
+	if err != nil {
+		return nil, err
+	}
+	return b.sourceNames()
 }
 
 // USDT implements resolve.Host.

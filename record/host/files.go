@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,6 +23,18 @@ func (h *Host) at(path string) string {
 func (h *Host) readText(path string) (string, error) {
 	text, err := os.ReadFile(h.at(path))
 	return strings.TrimSpace(string(text)), err
+}
+
+// readLarge returns a file of /proc or tracefs of some megabytes, whose size the kernel does not tell beforehand.
+func (h *Host) readLarge(path string) (string, error) {
+	f, err := os.Open(h.at(path))
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	text.Grow(8 << 20)
+	_, err = io.Copy(&text, f)
+	return text.String(), errors.Join(err, f.Close())
 }
 
 // access says of an error of reading a host's file what it was about and what would help. Errors of other kinds are left as they are.

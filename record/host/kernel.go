@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -73,11 +74,11 @@ func moduleName(line string) string {
 // listKernelFuncs reads 120,000 lines of kallsyms.
 func (h *Host) listKernelFuncs() ([]resolve.KernelFunc, error) {
 	const symbols = "/proc/kallsyms"
-	text, err := os.ReadFile(h.at(symbols))
+	text, err := h.readLarge(symbols)
 	if err != nil {
 		return nil, access("the kernel's functions", symbols, err, "this kernel was built without CONFIG_KALLSYMS")
 	}
-	funcs, err := kernelFuncs(string(text))
+	funcs, err := kernelFuncs(text)
 	if err != nil {
 		return nil, access("the kernel's functions", symbols, err)
 	}
@@ -92,15 +93,16 @@ func (h *Host) listKernelFuncs() ([]resolve.KernelFunc, error) {
 // Left out is what is listed as code and is no function: padding in front of functions (__pfx_, __cfi_), the split-off cold parts, labels
 // around sections, loaded BPF programs and trampolines, and the initialisation code that the kernel has thrown away.
 func kernelFuncs(text string) ([]resolve.KernelFunc, error) {
+	type end struct {
+		addr   uint64
+		module string
+	}
 	funcs := make([]resolve.KernelFunc, 0, strings.Count(text, "\n")/2)
-	var ends []uint64 // of every symbol's address: where a function before it ends
+	ends := make([]end, 0, strings.Count(text, "\n")) // every symbol: a function ends where the next one of its module begins
 	var initFrom, initTo uint64
-	ordered, last := true, uint64(0)
 	err := kallsyms.Each(text, func(s kallsyms.Symbol) bool {
 		if s.Address != 0 {
-			ends = append(ends, s.Address)
-			ordered = ordered && s.Address >= last
-			last = s.Address
+			ends = append(ends, end{s.Address, s.Module})
 		}
 		switch s.Name {
 		case "_sinittext":
@@ -121,32 +123,23 @@ func kernelFuncs(text string) ([]resolve.KernelFunc, error) {
 			return f.Module == "" && f.Address >= initFrom && f.Address < initTo
 		})
 	}
-	if !ordered {
-		slices.Sort(ends)
-		slices.SortStableFunc(funcs, func(a, b resolve.KernelFunc) int {
-			switch {
-			case a.Address < b.Address:
-				return -1
-			case a.Address > b.Address:
-				return 1
-			}
-			return 0
-		})
-	}
+	// The kernel's own are sorted already, modules' are not.
+	slices.SortStableFunc(ends, func(a, b end) int { return cmp.Compare(a.addr, b.addr) })
+	slices.SortStableFunc(funcs, func(a, b resolve.KernelFunc) int { return cmp.Compare(a.Address, b.Address) })
 	next := 0
 	for i := range funcs {
 		f := &funcs[i]
-		for next < len(ends) && ends[next] <= f.Address {
+		for next < len(ends) && ends[next].addr <= f.Address {
 			next++
 		}
-		if f.Address != 0 && next < len(ends) && ends[next]-f.Address < maxFunc {
-			f.Size = ends[next] - f.Address
+		if f.Address != 0 && next < len(ends) && ends[next].module == f.Module && ends[next].addr-f.Address < maxFunc {
+			f.Size = ends[next].addr - f.Address
 		}
 	}
 	return funcs, nil
 }
 
-// maxFunc is more than any function has: a longer distance is a gap between sections or modules.
+// maxFunc is more than any function has: a longer distance is a gap between sections.
 const maxFunc = 1 << 20
 
 func isFunction(name, module string) bool {
@@ -203,15 +196,7 @@ func (h *Host) markBlacklisted(funcs []resolve.KernelFunc) {
 			names[r.Name] = true
 			continue
 		}
-		i, _ := slices.BinarySearchFunc(funcs, r.From, func(f resolve.KernelFunc, from uint64) int {
-			switch {
-			case f.Address < from:
-				return -1
-			case f.Address > from:
-				return 1
-			}
-			return 0
-		})
+		i, _ := slices.BinarySearchFunc(funcs, r.From, func(f resolve.KernelFunc, from uint64) int { return cmp.Compare(f.Address, from) })
 		for ; i < len(funcs) && funcs[i].Address < r.To; i++ {
 			funcs[i].Blacklisted = true
 		}

@@ -44,7 +44,7 @@ func containerRoot(name string) (root, rest string) {
 	return root, "/" + parts[4]
 }
 
-// exeTarget resolves /proc/PID/exe. The link's text is a path of the process's own mounts.
+// exeTarget resolves /proc/PID/exe. The link's text is a path of this process's mounts, or, where the process has its own, of those.
 func (h *Host) exeTarget(name string) (string, bool) {
 	dir, last := path.Split(name)
 	if last != "exe" || !strings.HasPrefix(dir, "/proc/") || strings.Count(dir, "/") != 3 {
@@ -54,8 +54,11 @@ func (h *Host) exeTarget(name string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
+	if h.same(name, text) {
+		return text, true
+	}
 	if inside := dir + "root" + text; h.same(name, inside) {
-		return h.outside(dir+"root", text), true
+		return inside, true
 	}
 	return name, true // the file was deleted or replaced: the link still leads to it
 }

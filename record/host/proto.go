@@ -37,31 +37,30 @@ func (e *InlinedError) Hints() []string {
 }
 
 // ParamsError says why a function's parameters are not known by name although the function is.
-type ParamsError struct{ Name, Why string }
+type ParamsError struct {
+	Name string
+	Why  string
+}
 
-func (e *ParamsError) Error() string { return fmt.Sprintf("parameters of %s: %s", e.Name, e.Why) }
+func (e *ParamsError) Error() string { return e.Why }
 
-// Is makes it an fs.ErrNotExist.
-func (e *ParamsError) Is(target error) bool { return target == fs.ErrNotExist }
-
-// proto finds a function's prototype.
+// proto finds a function's prototype by its symbol, or by its name in the source.
 func (e *executable) proto(symbol string) (*btf.FuncProto, error) {
-	list, err := e.symbols()
-	if err != nil {
-		return nil, err
-	}
-	at, found := slices.BinarySearchFunc(list, symbol, func(s resolve.UserSymbol, name string) int { return strings.Compare(s.Name, name) })
 	if !e.info.Dwarf {
-		return nil, &ParamsError{symbol, "there is no debug information (" + e.info.Path + " was built without -g, or stripped and its debug package is not installed)"}
+		return nil, fmt.Errorf("%s has no debug information: %w", e.info.Path, fs.ErrNotExist)
 	}
 	if e.info.Go {
 		return nil, &ParamsError{symbol, "functions of Go pass arguments in registers of their own"}
+	}
+	found, err := e.find(symbol)
+	if err != nil {
+		return nil, err
 	}
 	info, err := e.debugInfo()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.info.Path, err)
 	}
-	if !found {
+	if found == nil {
 		inlined, err := info.Inlined(symbol)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.info.Path, err)
@@ -71,14 +70,29 @@ func (e *executable) proto(symbol string) (*btf.FuncProto, error) {
 		}
 		return nil, fmt.Errorf("there is no function %q in %s: %w", symbol, e.info.Path, fs.ErrNotExist)
 	}
-	if base, kind := kallsyms.Base(symbol); kind != "" {
-		return nil, &ParamsError{symbol, fmt.Sprintf("the compiler made it from %s (%s) with other parameters", base, kind)}
+	if base, kind := kallsyms.Base(found.Name); kind != "" && kind != "cold" {
+		return nil, &ParamsError{symbol, fmt.Sprintf("the compiler made it from %s with other parameters (%s)", base, kind)}
 	}
-	proto, err := info.Proto(list[at].Address)
+	proto, err := info.Proto(found.Address)
 	if err != nil {
-		return nil, &ParamsError{symbol, err.Error()}
+		return nil, fmt.Errorf("%s: %w", e.info.Path, err)
 	}
 	return proto, nil
+}
+
+// find returns a function by its symbol or its name in the source; nil: there is none.
+func (e *executable) find(name string) (*resolve.UserSymbol, error) {
+	for _, read := range []func() ([]resolve.UserSymbol, error){e.symbols, e.sourceNames} {
+		list, err := read()
+		if err != nil {
+			return nil, err
+		}
+		at, ok := slices.BinarySearchFunc(list, name, func(s resolve.UserSymbol, name string) int { return strings.Compare(s.Name, name) })
+		if ok {
+			return &list[at], nil
+		}
+	}
+	return nil, nil
 }
 
 // openDebugInfo reads the debug information of a program or of its debug file.

@@ -1,10 +1,13 @@
 package host
 
 import (
+	"cmp"
 	"debug/elf"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/ianlancetaylor/demangle"
 
 	"probetape/record/host/elfsym"
 	"probetape/record/resolve"
@@ -69,17 +72,40 @@ func (e *executable) listSymbols() ([]resolve.UserSymbol, error) {
 			add(&functions[i], false)
 		}
 	}
+	sortSymbols(list)
+	return list, nil
+}
+
+// listSourceNames decodes the names of C++ and Rust.
+func (e *executable) listSourceNames() ([]resolve.UserSymbol, error) {
+	symbols, err := e.symbols()
+	if err != nil {
+		return nil, err
+	}
+	const longest = 12 // as a power of two: templates of templates make names without end
+	var list []resolve.UserSymbol
+	for _, s := range symbols {
+		short, err := demangle.ToString(s.Name, demangle.NoParams, demangle.MaxLength(longest))
+		if err != nil {
+			continue // a name of C, or one that no compiler made
+		}
+		named := s
+		named.Name = short
+		list = append(list, named)
+		if full, err := demangle.ToString(s.Name, demangle.NoClones, demangle.MaxLength(longest)); err == nil && full != short {
+			named.Name = full
+			list = append(list, named)
+		}
+	}
+	sortSymbols(list)
+	return list, nil
+}
+
+func sortSymbols(list []resolve.UserSymbol) {
 	slices.SortFunc(list, func(a, b resolve.UserSymbol) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {
 			return c
 		}
-		switch {
-		case a.Address < b.Address:
-			return -1
-		case a.Address > b.Address:
-			return 1
-		}
-		return 0
+		return cmp.Compare(a.Address, b.Address)
 	})
-	return list, nil
 }

@@ -2,6 +2,7 @@ package usdt
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -70,11 +71,8 @@ func compare(a, b Probe) int {
 	if c := strings.Compare(a.Name, b.Name); c != 0 {
 		return c
 	}
-	switch {
-	case a.Offset < b.Offset:
-		return -1
-	case a.Offset > b.Offset:
-		return 1
+	if c := cmp.Compare(a.Offset, b.Offset); c != 0 {
+		return c
 	}
 	return strings.Compare(a.Args, b.Args)
 }

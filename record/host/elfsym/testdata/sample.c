@@ -43,6 +43,18 @@ static int fast(void) { return 1; }
 static int (*resolve_chosen(void))(void) { return fast; }
 int chosen(void) __attribute__((ifunc("resolve_chosen")));
 
+// What compilers of C++ and Rust make of ns::over(int), ns::over(char const*) const of a class, a template, and functions of Rust in both its ways.
+int over_int(int x) __asm__("_ZN2ns4overEi");
+int over_int(int x) { return x; }
+int over_text(const char *x) __asm__("_ZNK2ns3Box4overEPKc");
+int over_text(const char *x) { return *x; }
+int template_int(int x) __asm__("_ZNSt6vectorIiSaIiEE9push_backERKi");
+int template_int(int x) { return x + 1; }
+int rust_old(int x) __asm__("_ZN5crate6module8function17h0123456789abcdefE");
+int rust_old(int x) { return x + 2; }
+int rust_new(int x) __asm__("_RNvNtCs1234_7mycrate3foo3bar");
+int rust_new(int x) { return x + 3; }
+
 // Entry points of assembler: without a type, without a size, and a label that is neither.
 __asm__(".text\n"
 	".globl no_type\nno_type: nop\n"
