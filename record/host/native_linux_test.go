@@ -381,7 +381,7 @@ func TestOtherRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	library, err := os.ReadFile("elfsym/testdata/libsample.so")
+	library, err := os.ReadFile("testdata/samples/libsample.so")
 	if err != nil {
 		t.Fatal(err)
 	}

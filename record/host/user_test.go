@@ -16,10 +16,10 @@ import (
 
 // The sample binaries, which elfsym's tests describe.
 const (
-	sample   = "@elfsym/testdata/libsample.so"
-	stripped = "@elfsym/testdata/libsample.stripped.so"
-	debug    = "@elfsym/testdata/libsample.so.debug"
-	lib32    = "@elfsym/testdata/lib32.so"
+	sample   = "@testdata/samples/libsample.so"
+	stripped = "@testdata/samples/libsample.stripped.so"
+	debug    = "@testdata/samples/libsample.so.debug"
+	lib32    = "@testdata/samples/lib32.so"
 )
 
 func paths(t *testing.T, h *Host, name string) []string {
@@ -117,7 +117,7 @@ func TestBinaries(t *testing.T) {
 
 func TestLoaderCache(t *testing.T) {
 	h := tree(t, map[string]string{
-		"/etc/ld.so.cache":                                   "@ldso/testdata/ld.so.cache",
+		"/etc/ld.so.cache":                                   "@testdata/ldso/ld.so.cache",
 		"/opt/sample/lib/liba.so.1":                          sample,
 		"/opt/sample/lib/libb.so":                            stripped,
 		"/usr/lib/x86_64-linux-gnu/libc.so.6":                sample, // not in the cache
@@ -243,7 +243,7 @@ func TestSymbols(t *testing.T) {
 		}
 	}
 	// A file of another build is not taken, whatever its name.
-	h = tree(t, map[string]string{"/opt/bare.so": stripped, "/opt/libsample.so.debug": sample, file: "@elfsym/testdata/libsample.dwarf2.so"})
+	h = tree(t, map[string]string{"/opt/bare.so": stripped, "/opt/libsample.so.debug": sample, file: "@testdata/samples/libsample.dwarf2.so"})
 	if b, err := h.Binaries("/opt/bare.so"); err != nil || b[0].DebugFile != "" || b[0].Dwarf {
 		t.Errorf("%+v, %v", b, err)
 	}

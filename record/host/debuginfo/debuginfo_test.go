@@ -18,7 +18,7 @@ import (
 	"probetape/record/host/elfsym"
 )
 
-const samples = "../elfsym/testdata"
+const samples = "../testdata/samples"
 
 func open(t testing.TB, name string) (*elfsym.File, *Info) {
 	t.Helper()

@@ -18,9 +18,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// samples are programs and libraries of every kind, with what binutils say of them; make.sh beside them made both.
+const samples = "../testdata/samples"
+
 func open(t testing.TB, name string) *File {
 	t.Helper()
-	f, err := Open(filepath.Join("testdata", name))
+	f, err := Open(filepath.Join(samples, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +33,7 @@ func open(t testing.TB, name string) *File {
 // nm reads what binutils' nm printed: address, letter, name.
 func nm(t *testing.T, name, letters string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", name))
+	text, err := os.ReadFile(filepath.Join(samples, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +150,7 @@ func TestStripped(t *testing.T) {
 	if mine != theirs || len(mine) != 40 || err != nil || err2 != nil {
 		t.Errorf("build-ids %q, %q; %v, %v", mine, theirs, err, err2)
 	}
-	text, err := os.ReadFile("testdata/libsample.notes")
+	text, err := os.ReadFile(samples + "/libsample.notes")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +161,7 @@ func TestStripped(t *testing.T) {
 
 // TestOffsets holds offsets against readelf's program headers.
 func TestOffsets(t *testing.T) {
-	text, err := os.ReadFile("testdata/libsample.segments")
+	text, err := os.ReadFile(samples + "/libsample.segments")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,16 +225,16 @@ func TestNotForProbes(t *testing.T) {
 		"sample.c": "is not an ELF file",
 		".":        "is a folder",
 	} {
-		_, err := Open(filepath.Join("testdata", name))
+		_, err := Open(filepath.Join(samples, name))
 		var format *FormatError
 		if !errors.As(err, &format) || format.Why != want {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
-	if _, err := Open("testdata/absent"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(samples + "/absent"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	image, err := os.ReadFile("testdata/libsample.so")
+	image, err := os.ReadFile(samples + "/libsample.so")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +280,7 @@ func TestCompressedSection(t *testing.T) {
 
 // TestCut reads every prefix of a file: each is an error or a file whose parts can be asked for.
 func TestCut(t *testing.T) {
-	image, err := os.ReadFile("testdata/libsample.so")
+	image, err := os.ReadFile(samples + "/libsample.so")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +333,7 @@ func everything(image []byte) {
 
 func FuzzFile(f *testing.F) {
 	for _, name := range []string{"libsample.so", "libsample.dwarf4z.so", "libsample.stripped.so", "lib32.so"} {
-		image, err := os.ReadFile(filepath.Join("testdata", name))
+		image, err := os.ReadFile(filepath.Join(samples, name))
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The caches in testdata were written by glibc 2.36's ldconfig, in the present format and in the one that old loaders read too, for a library with a
+// The caches in ../testdata/ldso were written by glibc 2.36's ldconfig, in the present format and in the one that old loaders read too, for a library with a
 // variant for newer processors, and one with a 32-bit twin.
 func TestCache(t *testing.T) {
 	want := []Library{
@@ -17,7 +17,7 @@ func TestCache(t *testing.T) {
 		{"liba.so.1", "/opt/sample/lib/liba.so.1"},
 	}
 	for _, name := range []string{"ld.so.cache", "ld.so.cache.compat"} {
-		data, err := os.ReadFile("testdata/" + name)
+		data, err := os.ReadFile("../testdata/ldso/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestNoCache(t *testing.T) {
 
 func FuzzCache(f *testing.F) {
 	for _, name := range []string{"ld.so.cache", "ld.so.cache.compat"} {
-		data, err := os.ReadFile("testdata/" + name)
+		data, err := os.ReadFile("../testdata/ldso/" + name)
 		if err != nil {
 			f.Fatal(err)
 		}

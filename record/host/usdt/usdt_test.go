@@ -39,7 +39,7 @@ func readelf(t *testing.T, text string) []string {
 
 func sample(t testing.TB) *elfsym.File {
 	t.Helper()
-	f, err := elfsym.Open(filepath.Join("..", "elfsym", "testdata", "libsample.so"))
+	f, err := elfsym.Open("../testdata/samples/libsample.so")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestSample(t *testing.T) {
 	if err := f.Each(elfsym.Symtab, func(s *elfsym.Symbol) bool { symbols[s.Name] = s.Address; return true }); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("../elfsym/testdata/libsample.notes")
+	text, err := os.ReadFile("../testdata/samples/libsample.notes")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestGlobal(t *testing.T) {
 }
 
 func FuzzProbes(f *testing.F) {
-	image, err := os.ReadFile("../elfsym/testdata/libsample.so")
+	image, err := os.ReadFile("../testdata/samples/libsample.so")
 	if err != nil {
 		f.Fatal(err)
 	}
