@@ -158,7 +158,7 @@ func randomBolt(t testing.TB, r *rand.Rand, path string) {
 // TestWalk holds the walker against bbolt on random files.
 func TestWalk(t *testing.T) {
 	pairs, inline := 0, 0
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		path := filepath.Join(t.TempDir(), "random.db")
 		randomBolt(t, rand.New(rand.NewPCG(seed, 1)), path)
 		catalogtest.Check(t, path)
@@ -187,7 +187,7 @@ func TestWalk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if pairs < 10000 || inline < 10 {
+	if pairs < 5000 || inline < 5 {
 		t.Errorf("only %d pairs and %d inline buckets were compared", pairs, inline)
 	}
 }
