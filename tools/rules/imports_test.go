@@ -36,7 +36,7 @@ var rules = []rule{
 	{"record/resolve", []string{"schemas", "schemas/expr", "record/spec"}, []string{ebpf + "/btf"}, "it asks the host through an interface only"},
 	{"record/resolve/...", []string{"schemas", "schemas/expr", "record/spec", "record/resolve"}, []string{ebpf + "/btf"}, "so do its parts"},
 	{"record/compile", []string{"schemas", "record/resolve", "bpf"}, []string{ebpf}, "it is pure: plan in, instructions out"},
-	{"record/host/...", []string{"schemas", "record/resolve", "record/host/..."}, []string{ebpf + "/btf", xsys, demangle}, "it answers for the host, and loads nothing"},
+	{"record/host/...", []string{"schemas", "record/resolve", "record/host/..."}, []string{ebpf + "/btf", xsys, demangle, "github.com/klauspost/compress/zstd"}, "it answers for the host, and loads nothing"},
 	{"record/attach", []string{"schemas", "record/compile", "record/ring", "bpf"}, []string{ebpf, xsys}, "it knows programs, not their text"},
 	{"record/ring", nil, []string{ebpf}, "it moves bytes"},
 	{"record/decode", []string{"schemas"}, nil, "it is pure: bytes in, batches out"},
