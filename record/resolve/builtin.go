@@ -87,9 +87,9 @@ func (s *scope) ident(e *expr.Ident) value {
 	case "str", "buf":
 		return s.errorf(e, []string{e.Name + callForm(e.Name)}, "%s is a function", e.Name)
 	}
-	if enum, n, ok := s.env.types.enumerator(e.Name); ok {
-		t := typeOf(enum, spaceKernel)
-		return value{t: t, x: constant(e, n, t.plan())}
+	if c, ok := s.env.types.enumerator(e.Name); ok {
+		t := typeOf(c.enum, spaceKernel)
+		return value{t: t, x: constant(e, c.value, t.plan())}
 	}
 	return s.unknownName(e)
 }

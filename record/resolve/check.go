@@ -58,6 +58,7 @@ type checker struct {
 	tables map[string]*spec.Statement // by table name
 	sites  int                        // found so far
 
+	names    typeNames
 	nextSite schemas.SiteID
 	spoiled  bool // something is missing in the plan, which the parser reported
 }
@@ -65,7 +66,7 @@ type checker struct {
 // statement checks one statement and adds it to the plan.
 func (c *checker) statement(s *spec.Statement) {
 	name := c.tableName(s)
-	f := &finder{host: c.host, wants: wants(s)}
+	f := &finder{host: c.host, wants: wants(s), names: &c.names}
 	targets := c.targets(s, f)
 	if len(targets) == 0 {
 		// Nothing in its filter and fields has a meaning without a site. Why there is none was reported, here or by the parser.

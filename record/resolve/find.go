@@ -77,6 +77,7 @@ func cause(err error) error {
 type finder struct {
 	host   Host
 	wants  wanted
+	names  *typeNames
 	notes  []string // about the probe that is being looked for: sites left out and why
 	advice []advice
 }
@@ -112,7 +113,9 @@ func (f *finder) find(p *spec.Probe) ([]target, *missing) {
 }
 
 // lookupIn finds types of the kernel, a module's first.
-func (f *finder) lookupIn(module string) lookup { return lookup{host: f.host, module: module} }
+func (f *finder) lookupIn(module string) lookup {
+	return lookup{host: f.host, module: module, names: f.names}
+}
 
 // maxMeant is how many names are proposed for one that is not there.
 const maxMeant = 3

@@ -16,6 +16,61 @@ type lookup struct {
 	host   Host
 	module string         // empty: the kernel's only
 	user   *btf.FuncProto // nil: none
+	names  *typeNames     // shared by all lookups of a check
+}
+
+// typeNames keeps what is found only by going through all types of the kernel or a module (150,000 of them): it is asked for at each site of a
+// statement again.
+type typeNames struct {
+	modules map[string]*moduleNames
+}
+
+// moduleNames are the names of a module's types, and those of the kernel's.
+type moduleNames struct {
+	constants map[string]enumConstant
+	types     map[string][]string // by tag
+}
+
+// enumConstant is a constant of an enum.
+type enumConstant struct {
+	enum  *btf.Enum
+	value int64
+}
+
+// of goes through the types of a module and of the kernel.
+func (n *typeNames) of(l lookup) (*moduleNames, error) {
+	if m := n.modules[l.module]; m != nil {
+		return m, nil
+	}
+	specs, err := l.specs()
+	if err != nil {
+		return nil, err
+	}
+	m := &moduleNames{constants: map[string]enumConstant{}, types: map[string][]string{}}
+	for _, s := range specs {
+		for t, err := range s.All() {
+			if err != nil {
+				return nil, err
+			}
+			if tag := tagOf(t); tag != "-" && t.TypeName() != "" {
+				m.types[tag] = append(m.types[tag], t.TypeName())
+			}
+			enum, ok := t.(*btf.Enum)
+			if !ok {
+				continue
+			}
+			for _, v := range enum.Values {
+				if _, known := m.constants[v.Name]; !known {
+					m.constants[v.Name] = enumConstant{enum, widenEnum(enum, v.Value)}
+				}
+			}
+		}
+	}
+	if n.modules == nil {
+		n.modules = map[string]*moduleNames{}
+	}
+	n.modules[l.module] = m
+	return m, nil
 }
 
 // specs returns where to look: the module's types first. A module without types of its own has the kernel's.
@@ -213,27 +268,14 @@ func (l lookup) complete(t btf.Type) btf.Type {
 	return fwd
 }
 
-// enumerator finds a constant by its name among all enums of the kernel.
-func (l lookup) enumerator(name string) (*btf.Enum, int64, bool) {
-	specs, err := l.specs()
+// enumerator finds a constant by its name among all enums of the kernel. Types that cannot be read have none.
+func (l lookup) enumerator(name string) (enumConstant, bool) {
+	all, err := l.names.of(l)
 	if err != nil {
-		return nil, 0, false
+		return enumConstant{}, false
 	}
-	for _, s := range specs {
-		for t, err := range s.All() {
-			if err != nil {
-				break
-			}
-			e, ok := t.(*btf.Enum)
-			if !ok {
-				continue
-			}
-			if v, ok := enumValue(e, name); ok {
-				return e, v, true
-			}
-		}
-	}
-	return nil, 0, false
+	c, ok := all.constants[name]
+	return c, ok
 }
 
 func enumValue(e *btf.Enum, name string) (int64, bool) {
@@ -257,81 +299,13 @@ func widenEnum(e *btf.Enum, v uint64) int64 {
 	return int64(v)
 }
 
-// member is a member of a struct or union, found by name.
-type member struct {
-	btf.Member
-	offset btf.Bits // from the outermost struct: anonymous members are looked into
-}
-
-func membersOf(t btf.Type) []btf.Member {
-	switch s := t.(type) {
-	case *btf.Struct:
-		return s.Members
-	case *btf.Union:
-		return s.Members
-	}
-	return nil
-}
-
-// maxAnonymous bounds how deep anonymous members are looked into.
-const maxAnonymous = 8
-
-func findMember(t btf.Type, name string) (member, bool) {
-	return findMemberAt(t, name, 0, 0)
-}
-
-func findMemberAt(t btf.Type, name string, base btf.Bits, depth int) (member, bool) {
-	if depth > maxAnonymous {
-		return member{}, false
-	}
-	for _, m := range membersOf(t) {
-		if m.Name == name {
-			return member{m, base + m.Offset}, true
-		}
-		if m.Name == "" {
-			if found, ok := findMemberAt(btf.UnderlyingType(m.Type), name, base+m.Offset, depth+1); ok {
-				return found, true
-			}
-		}
-	}
-	return member{}, false
-}
-
-// memberNames lists the names that can be written after a struct's arrow or point.
-func memberNames(t btf.Type) []string { return memberNamesAt(t, nil, 0) }
-
-func memberNamesAt(t btf.Type, names []string, depth int) []string {
-	if depth > maxAnonymous {
-		return names
-	}
-	for _, m := range membersOf(t) {
-		if m.Name != "" {
-			names = append(names, m.Name)
-			continue
-		}
-		names = memberNamesAt(btf.UnderlyingType(m.Type), names, depth+1)
-	}
-	return names
-}
-
 // meantType proposes types for one that there is not.
 func (l lookup) meantType(tag, name string) []string {
-	specs, err := l.specs()
+	all, err := l.names.of(l)
 	if err != nil {
 		return nil // this is for a hint only
 	}
-	var names []string
-	for _, s := range specs {
-		for t, err := range s.All() {
-			if err != nil {
-				break
-			}
-			if tagOf(t) == tag && t.TypeName() != "" {
-				names = append(names, t.TypeName())
-			}
-		}
-	}
-	near := expr.Nearest(name, names)
+	near := expr.Nearest(name, all.types[tag])
 	for i := range near {
 		near[i] = strings.TrimSpace(tag + " " + near[i])
 	}
