@@ -101,8 +101,8 @@ func wants(s *spec.Statement) wanted {
 			expr.Walk(f.Value, visit)
 		}
 	}
-	if len(s.Fields) == 0 {
-		w.result = true // the default field of calls
+	if len(s.Fields) == 0 && len(s.Probes) > 0 && len(s.Probes[0]) > 0 {
+		w.result = w.result || s.Probes[0][0].Kind.Call() // the default field of calls
 	}
 	return w
 }
