@@ -19,18 +19,52 @@ import (
 	"probetape/record/resolve"
 )
 
-// executable is what is known of one program or library. The file stays open, so that a later replacement does not mix two files.
+// executable is what is known of one program or library. Its files are opened anew for each question: a glob can match more of them than a
+// process may have open.
 type executable struct {
 	host  *Host
 	info  resolve.Binary
-	file  *elfsym.File
-	debug *elfsym.File // separate debug file; nil: none
+	file  *elfsym.File // closed: which file it was
+	debug *elfsym.File // separate debug file, the same way; nil: none
 
 	symbols     func() ([]resolve.UserSymbol, error)
 	sourceNames func() ([]resolve.UserSymbol, error)
 	usdt        func() ([]resolve.USDT, error)
 	debugInfo   func() (*debuginfo.Info, error)
 	protos      memo[string, *btf.FuncProto]
+}
+
+// read opens the files, hands them to do and closes them. debug is nil where there is no separate debug file.
+func (e *executable) read(do func(file, debug *elfsym.File) error) error {
+	file, err := e.host.reopen(e.info.Path, e.file)
+	if err != nil {
+		return err
+	}
+	var debug *elfsym.File
+	if e.debug != nil {
+		if debug, err = e.host.reopen(e.info.DebugFile, e.debug); err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
+	if err = do(file, debug); err != nil {
+		err = fmt.Errorf("%s: %w", e.info.Path, err)
+	}
+	if debug != nil {
+		err = errors.Join(err, debug.Close())
+	}
+	return errors.Join(err, file.Close())
+}
+
+// reopen opens a file that was opened before.
+func (h *Host) reopen(name string, earlier *elfsym.File) (*elfsym.File, error) {
+	f, err := elfsym.Open(h.at(name))
+	if err != nil {
+		return nil, access("a program or library", name, err)
+	}
+	if !f.Same(earlier) {
+		return nil, errors.Join(fmt.Errorf("%s was replaced while its probes were looked up", name), f.Close())
+	}
+	return f, nil
 }
 
 // Binaries implements resolve.Host.
@@ -133,77 +167,91 @@ func (h *Host) executable(name string) (*executable, error) {
 }
 
 func (h *Host) openBinary(name string) (*executable, error) {
-	b := &executable{host: h, info: resolve.Binary{Path: name}}
-	var err error
-	if b.file, err = elfsym.Open(h.at(name)); err != nil {
-		return nil, err
-	}
-	if b.info.BuildID, err = b.file.BuildID(); err != nil {
-		return nil, err
-	}
-	linkage, err := b.file.Linkage()
+	f, err := elfsym.Open(h.at(name))
 	if err != nil {
 		return nil, err
 	}
-	b.info.Static = linkage.Static(b.file)
-	b.info.Go = b.file.Go()
-	for _, p := range b.file.Code() {
-		b.info.Text = append(b.info.Text, resolve.Segment{Address: p.Vaddr, Offset: p.Off, Size: p.Filesz})
-	}
-	for _, t := range []struct {
-		table elfsym.Table
-		into  *int
-	}{{elfsym.Symtab, &b.info.Symtab}, {elfsym.Dynsym, &b.info.Dynsym}} {
-		if *t.into, err = b.file.CountFunctions(t.table); err != nil {
-			return nil, err
-		}
-	}
-	if b.info.DebugFile, b.debug, err = h.findDebugFile(b); err != nil {
+	e := &executable{host: h, info: resolve.Binary{Path: name}, file: f}
+	if err := errors.Join(e.describe(), f.Close()); err != nil {
 		return nil, err
 	}
-	for _, f := range []*elfsym.File{b.file, b.debug} {
-		b.info.Dwarf = b.info.Dwarf || debuginfo.Has(f)
+	e.symbols = sync.OnceValues(e.listSymbols)
+	e.sourceNames = sync.OnceValues(e.listSourceNames)
+	e.usdt = sync.OnceValues(e.listUSDT)
+	e.debugInfo = sync.OnceValues(e.openDebugInfo)
+	return e, nil
+}
+
+// describe fills in what is known of a binary without being asked. Its file is open.
+func (e *executable) describe() error {
+	var err error
+	if e.info.BuildID, err = e.file.BuildID(); err != nil {
+		return err
 	}
-	b.symbols = sync.OnceValues(b.listSymbols)
-	b.sourceNames = sync.OnceValues(b.listSourceNames)
-	b.usdt = sync.OnceValues(b.listUSDT)
-	b.debugInfo = sync.OnceValues(b.openDebugInfo)
-	return b, nil
+	linkage, err := e.file.Linkage()
+	if err != nil {
+		return err
+	}
+	e.info.Static = linkage.Static(e.file)
+	e.info.Go = e.file.Go()
+	for _, p := range e.file.Code() {
+		e.info.Text = append(e.info.Text, resolve.Segment{Address: p.Vaddr, Offset: p.Off, Size: p.Filesz})
+	}
+	if e.info.Symtab, err = e.file.CountFunctions(elfsym.Symtab); err != nil {
+		return err
+	}
+	if e.info.Dynsym, err = e.file.CountFunctions(elfsym.Dynsym); err != nil {
+		return err
+	}
+	e.info.Dwarf = debuginfo.Has(e.file)
+	if e.info.DebugFile, e.debug, err = e.host.findDebugFile(e); err != nil || e.debug == nil {
+		return err
+	}
+	e.info.Dwarf = e.info.Dwarf || debuginfo.Has(e.debug)
+	return e.debug.Close()
 }
 
 // findDebugFile looks for the file that the debug information was moved to: by build-id, then by the name in the file and that file's checksum.
-func (h *Host) findDebugFile(b *executable) (string, *elfsym.File, error) {
+func (h *Host) findDebugFile(e *executable) (string, *elfsym.File, error) {
 	const debugDir = "/usr/lib/debug"
-	root, name := containerRoot(b.info.Path)
-	if id := b.info.BuildID; len(id) > 2 {
+	root, name := containerRoot(e.info.Path)
+	if id := e.info.BuildID; len(id) > 2 {
 		file := debugDir + "/.build-id/" + id[:2] + "/" + id[2:] + ".debug"
 		for _, r := range slices.Compact([]string{root, ""}) {
-			if f, err := elfsym.Open(h.at(r + file)); err == nil {
-				if have, err := f.BuildID(); err == nil && have == id {
-					return r + file, f, nil
-				}
+			f, err := h.openIf(r+file, func(f *elfsym.File) bool { have, err := f.BuildID(); return err == nil && have == id })
+			if err != nil || f != nil {
+				return r + file, f, err
 			}
 		}
 	}
-	link, sum, ok, err := b.file.DebugLink()
+	link, sum, ok, err := e.file.DebugLink()
 	if err != nil || !ok {
 		return "", nil, err
 	}
 	dir := path.Dir(name)
 	for _, at := range []string{dir, dir + "/.debug", debugDir + dir, debugDir + strings.TrimPrefix(dir, "/usr")} {
-		file := root + at + "/" + link
-		if file == b.info.Path {
+		file := root + path.Join(at, link)
+		if file == e.info.Path {
 			continue
 		}
-		f, err := elfsym.Open(h.at(file))
-		if err != nil {
-			continue // not there, or no file of symbols
-		}
-		if have, err := f.Checksum(); err == nil && have == sum {
-			return file, f, nil
+		f, err := h.openIf(file, func(f *elfsym.File) bool { have, err := f.Checksum(); return err == nil && have == sum })
+		if err != nil || f != nil {
+			return file, f, err
 		}
 	}
 	return "", nil, nil
+}
+
+// openIf opens a file that may or may not be there, and be the one that is looked for; nil: it is not.
+func (h *Host) openIf(name string, fits func(*elfsym.File) bool) (*elfsym.File, error) {
+	f, err := elfsym.Open(h.at(name))
+	if err != nil {
+		return nil, nil // not there, not for us, or something else: then there is no debug file
+	}
+	if !fits(f) {
+		return nil, f.Close()
+	}
+	return f, nil
 }
 
 // Symbols implements resolve.Host.
@@ -246,15 +294,15 @@ func (h *Host) UserProto(name, symbol string) (*btf.FuncProto, error) {
 }
 
 func (e *executable) listUSDT() ([]resolve.USDT, error) {
-	probes, err := usdt.Probes(e.file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.info.Path, err)
-	}
-	list := make([]resolve.USDT, len(probes))
-	for i, p := range probes {
-		list[i] = resolve.USDT{Provider: p.Provider, Name: p.Name, Offset: p.Offset, Semaphore: p.Semaphore, Args: p.Args}
-	}
-	return list, nil
+	var list []resolve.USDT
+	err := e.read(func(file, _ *elfsym.File) error {
+		probes, err := usdt.Probes(file)
+		for _, p := range probes {
+			list = append(list, resolve.USDT{Provider: p.Provider, Name: p.Name, Offset: p.Offset, Semaphore: p.Semaphore, Args: p.Args})
+		}
+		return err
+	})
+	return list, err
 }
 
 // Candidates implements resolve.Host.

@@ -64,9 +64,6 @@ func newHost(root string, running bool) *Host {
 	return h
 }
 
-// Release returns the kernel's release, as `uname -r` prints it; empty: not known.
-func (h *Host) Release() string { return h.release }
-
 // Tracepoints implements resolve.Host.
 func (h *Host) Tracepoints() ([]resolve.Tracepoint, error) { return h.tracepoints() }
 

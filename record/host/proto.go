@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -58,7 +59,7 @@ func (e *executable) proto(symbol string) (*btf.FuncProto, error) {
 	}
 	info, err := e.debugInfo()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.info.Path, err)
+		return nil, err
 	}
 	if found == nil {
 		inlined, err := info.Inlined(symbol)
@@ -97,25 +98,32 @@ func (e *executable) find(name string) (*resolve.UserSymbol, error) {
 
 // openDebugInfo reads the debug information of a program or of its debug file.
 func (e *executable) openDebugInfo() (*debuginfo.Info, error) {
-	file, dir := e.file, path.Dir(e.info.Path)
-	if !debuginfo.Has(file) {
-		file, dir = e.debug, path.Dir(e.info.DebugFile)
-	}
-	name, id, err := debuginfo.AltLink(file)
-	if err != nil {
-		return nil, err
-	}
-	var alt *elfsym.File
-	if name != "" {
-		if !path.IsAbs(name) {
-			name = path.Join(dir, name)
+	var info *debuginfo.Info
+	err := e.read(func(file, debug *elfsym.File) error {
+		dir := path.Dir(e.info.Path)
+		if !debuginfo.Has(file) {
+			file, dir = debug, path.Dir(e.info.DebugFile)
 		}
-		// Without the shared file the names and types that are only there are unknown, and the rest is right.
-		if f, err := elfsym.Open(e.host.at(name)); err == nil {
-			if have, err := f.BuildID(); err == nil && have == id {
-				alt = f
+		name, id, err := debuginfo.AltLink(file)
+		if err != nil {
+			return err
+		}
+		var alt *elfsym.File
+		if name != "" {
+			if !path.IsAbs(name) {
+				name = path.Join(dir, name)
+			}
+			// Without the shared file the names and types that are only there are unknown, and the rest is right.
+			alt, err = e.host.openIf(name, func(f *elfsym.File) bool { have, err := f.BuildID(); return err == nil && have == id })
+			if err != nil {
+				return err
 			}
 		}
-	}
-	return debuginfo.New(file, alt)
+		info, err = debuginfo.New(file, alt)
+		if alt != nil {
+			err = errors.Join(err, alt.Close())
+		}
+		return err
+	})
+	return info, err
 }

@@ -3,7 +3,6 @@ package host
 import (
 	"cmp"
 	"debug/elf"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -18,6 +17,16 @@ import (
 // A version that programs are no longer linked with keeps its version in the name (memcpy@GLIBC_2.2.5): it is another function than the one
 // of the plain name.
 func (e *executable) listSymbols() ([]resolve.UserSymbol, error) {
+	var list []resolve.UserSymbol
+	err := e.read(func(file, debug *elfsym.File) error {
+		var err error
+		list, err = e.mergeSymbols(file, debug)
+		return err
+	})
+	return list, err
+}
+
+func (e *executable) mergeSymbols(file, debug *elfsym.File) ([]resolve.UserSymbol, error) {
 	type key struct {
 		name string
 		addr uint64
@@ -25,7 +34,7 @@ func (e *executable) listSymbols() ([]resolve.UserSymbol, error) {
 	var list []resolve.UserSymbol
 	have := map[key]int{}
 	add := func(s *elfsym.Symbol, dynamic bool) {
-		offset, ok := e.file.FileOffset(s.Address)
+		offset, ok := file.FileOffset(s.Address)
 		if !ok || s.Name == "" {
 			return
 		}
@@ -48,7 +57,7 @@ func (e *executable) listSymbols() ([]resolve.UserSymbol, error) {
 	tables := []struct {
 		file  *elfsym.File
 		table elfsym.Table
-	}{{e.file, elfsym.Dynsym}, {e.file, elfsym.Symtab}, {e.debug, elfsym.Symtab}}
+	}{{file, elfsym.Dynsym}, {file, elfsym.Symtab}, {debug, elfsym.Symtab}}
 	for _, t := range tables {
 		if t.file == nil {
 			continue
@@ -60,13 +69,13 @@ func (e *executable) listSymbols() ([]resolve.UserSymbol, error) {
 			return true
 		})
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", e.info.Path, err)
+			return nil, err
 		}
 	}
-	if e.info.Go && e.info.Symtab < 0 && e.debug == nil {
-		functions, err := e.file.GoFunctions()
+	if e.info.Go && e.info.Symtab < 0 && debug == nil {
+		functions, err := file.GoFunctions()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", e.info.Path, err)
+			return nil, err
 		}
 		for i := range functions {
 			add(&functions[i], false)

@@ -15,6 +15,8 @@ import (
 type File struct {
 	r    io.ReaderAt
 	size uint64
+	file *os.File    // of Open, else nil
+	info os.FileInfo // of file, when it was opened
 
 	kind     elf.Type
 	segments []elf.ProgHeader
@@ -52,7 +54,7 @@ const (
 	maxName     = 64      // of a section
 )
 
-// Open opens the file at a path. It stays open until nobody uses it any more.
+// Open opens the file at a path.
 func Open(path string) (*File, error) {
 	// Looked at before it is opened: opening a pipe would wait for its writer.
 	info, err := os.Stat(path)
@@ -65,15 +67,33 @@ func Open(path string) (*File, error) {
 	case !info.Mode().IsRegular():
 		return nil, &FormatError{Why: "is no regular file"}
 	}
-	f, err := os.Open(path)
+	r, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	file, err := New(f, info.Size())
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	var f *File
+	if info, err = r.Stat(); err == nil {
+		f, err = New(r, info.Size())
 	}
-	return file, nil
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	f.file, f.info = r, info
+	return f, nil
+}
+
+// Close closes what Open opened.
+func (f *File) Close() error {
+	if f.file == nil {
+		return nil
+	}
+	return f.file.Close()
+}
+
+// Same reports whether both were opened from one file that was not written to in between.
+func (f *File) Same(other *File) bool {
+	a, b := f.info, other.info
+	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
 // New reads the headers of a file of size bytes.
@@ -279,17 +299,6 @@ func (f *File) offset(addr uint64, flags elf.ProgFlag) (uint64, bool) {
 		}
 		off := addr - p.Vaddr + p.Off
 		return off, off >= p.Off && off < f.size
-	}
-	return 0, false
-}
-
-// Address is the opposite of DataOffset: the virtual address of a byte of the file that is loaded.
-func (f *File) Address(off uint64) (uint64, bool) {
-	for i := range f.segments {
-		p := &f.segments[i]
-		if p.Type == elf.PT_LOAD && off >= p.Off && off-p.Off < p.Filesz {
-			return off - p.Off + p.Vaddr, true
-		}
 	}
 	return 0, false
 }

@@ -38,18 +38,6 @@ type Format struct {
 	Print  string // the format string and arguments, as they are
 }
 
-// Field returns the tracepoint's own or common field called name, nil where there is none.
-func (f *Format) Field(name string) *Field {
-	for _, list := range [][]Field{f.Fields, f.Common} {
-		for i := range list {
-			if list[i].Name == name {
-				return &list[i]
-			}
-		}
-	}
-	return nil
-}
-
 // maxFormat is more than any format file has (the largest of Linux 6.18 is 30 KiB).
 const maxFormat = 1 << 20
 
