@@ -24,11 +24,14 @@ import (
 
 // These tests read the running kernel. They need root.
 
-// waitVar makes this test binary a program that waits for the end of its standard input.
+// waitVar makes this test binary a program that says that it runs and waits for the end of its standard input.
 const waitVar = "PROBETAPE_TEST_WAIT"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(waitVar) != "" {
+		if _, err := os.Stdout.WriteString("."); err != nil {
+			os.Exit(2)
+		}
 		if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 			os.Exit(2)
 		}

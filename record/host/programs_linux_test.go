@@ -156,6 +156,10 @@ func TestOtherRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +168,9 @@ func TestOtherRoot(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	if _, err := output.Read(make([]byte, 1)); err != nil { // it runs: its links show it and no longer this test
+		t.Fatal(err)
+	}
 	h, err := Open()
 	if err != nil {
 		t.Fatal(err)
