@@ -115,7 +115,7 @@ func members(t *testing.T, typ btf.Type) []string {
 
 // The expected types are those of sample.c, with the x86-64 ABI's sizes and offsets.
 func TestProto(t *testing.T) {
-	for _, name := range []string{"libsample.so", "libsample.so.debug", "libsample.dwarf2.so", "libsample.dwarf4z.so"} {
+	for _, name := range []string{"libsample.so", "libsample.so.debug", "libsample.dwarf2.so", "libsample.dwarf4z.so", "libsample.zstd.so"} {
 		t.Run(name, func(t *testing.T) {
 			f, info := open(t, name)
 			for function, want := range map[string]string{
@@ -193,7 +193,7 @@ func TestNotFound(t *testing.T) {
 }
 
 func TestInlined(t *testing.T) {
-	for _, name := range []string{"libsample.so", "libsample.dwarf2.so", "libsample.dwarf4z.so"} {
+	for _, name := range []string{"libsample.so", "libsample.dwarf2.so", "libsample.dwarf4z.so", "libsample.zstd.so"} {
 		_, info := open(t, name)
 		found, err := info.Inlined("inlined")
 		if err != nil || found == nil {

@@ -1,11 +1,12 @@
 package elfsym
 
 import (
-	"compress/zlib"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
 
+	"compress/zlib"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -30,32 +31,46 @@ func (f *File) Data(s *Section, limit uint64) ([]byte, error) {
 	if plain > min(limit, maxTable) {
 		return nil, fmt.Errorf("reading section %s: it has %d bytes when decompressed; at most %d are read", s.Name, plain, min(limit, maxTable))
 	}
-	in := io.NewSectionReader(f.r, int64(s.Offset+header), int64(size-header))
-	var out io.ReadCloser
-	switch kind {
-	case elf.COMPRESS_ZLIB:
-		if out, err = zlib.NewReader(in); err != nil {
-			return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
-		}
-	case elf.COMPRESS_ZSTD:
-		d, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxTable))
-		if err != nil {
-			return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
-		}
-		out = d.IOReadCloser()
-	default:
-		return nil, fmt.Errorf("decompressing section %s: unknown method %d", s.Name, kind)
+	// Memory is taken for what the header promises only where so few bytes can hold it.
+	const ratio = 1100 // deflate's is at most 1032; zstd's is beyond, in sections of nothing but zeros
+	if kind == elf.COMPRESS_ZLIB && plain/ratio > size {
+		return nil, fmt.Errorf("decompressing section %s: %d bytes of %d", s.Name, plain, size)
 	}
-	// What the header promises is believed only as far as the stream delivers.
-	data, err := io.ReadAll(io.LimitReader(out, int64(plain)+1))
-	if closeErr := out.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil && uint64(len(data)) != plain {
-		err = fmt.Errorf("%d bytes came out, want %d", len(data), plain)
-	}
+	data, err := decompress(kind, io.NewSectionReader(f.r, int64(s.Offset+header), int64(size-header)), int(plain))
 	if err != nil {
 		return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
 	}
 	return data, nil
+}
+
+// decompress reads exactly size bytes.
+func decompress(kind elf.CompressionType, in io.Reader, size int) ([]byte, error) {
+	var out io.ReadCloser
+	switch kind {
+	case elf.COMPRESS_ZLIB:
+		var err error
+		if out, err = zlib.NewReader(in); err != nil {
+			return nil, err
+		}
+	case elf.COMPRESS_ZSTD:
+		d, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxTable))
+		if err != nil {
+			return nil, err
+		}
+		out = d.IOReadCloser()
+	default:
+		return nil, fmt.Errorf("unknown method %d", kind)
+	}
+	data := make([]byte, size)
+	_, err := io.ReadFull(out, data)
+	if err == nil {
+		// The end is reached, and the checksum behind it is right.
+		var more int
+		if more, err = out.Read(make([]byte, 1)); more > 0 {
+			err = fmt.Errorf("more than %d bytes come out", size)
+		} else if errors.Is(err, io.EOF) {
+			err = nil
+		}
+	}
+	return data, errors.Join(err, out.Close())
 }

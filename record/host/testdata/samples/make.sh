@@ -6,6 +6,7 @@ flags="-O2 -fPIC -shared -nostdlib -fdebug-prefix-map=$PWD=. -Wl,--version-scrip
 gcc -g $flags -o libsample.so sample.c
 gcc -gdwarf-2 -gstrict-dwarf $flags -o libsample.dwarf2.so sample.c
 gcc -gdwarf-4 -gz $flags -o libsample.dwarf4z.so sample.c
+objcopy --compress-debug-sections=zstd libsample.so libsample.zstd.so
 objcopy --only-keep-debug libsample.so libsample.so.debug
 cp libsample.so libsample.stripped.so
 objcopy --strip-all --add-gnu-debuglink=libsample.so.debug libsample.stripped.so
