@@ -37,6 +37,7 @@ const (
 	ProgSyscallGone   = "syscall_gone"
 	ProgDispatchEnter = "dispatch_enter"
 	ProgDispatchExit  = "dispatch_exit"
+	ProgTryPreempt    = "try_preempt"
 	ProgFlush         = "flush"
 	ProgTaskNew       = "task_newtask"
 	ProgTaskExec      = "task_exec"

@@ -75,7 +75,7 @@ func TestNames(t *testing.T) {
 	for _, name := range []string{
 		ProgTracepoint, ProgRawTracepoint, ProgRegs, ProgTracing, ProgFuncEnter, ProgFuncExit,
 		ProgFuncFentry, ProgFuncFexit, ProgFuncSession, ProgFuncGone, ProgSyscallEnter, ProgSyscallExit, ProgSyscallGone, ProgDispatchEnter, ProgDispatchExit,
-		ProgFlush, ProgTaskNew, ProgTaskExec, ProgTaskRename, ProgTaskExit, ProgTaskFree,
+		ProgTryPreempt, ProgFlush, ProgTaskNew, ProgTaskExec, ProgTaskRename, ProgTaskExit, ProgTaskFree,
 	} {
 		if spec.Programs[name] == nil {
 			t.Errorf("no program %s", name)

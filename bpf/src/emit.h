@@ -24,6 +24,28 @@ struct pt_slot {
 #define BARRIER() asm volatile("" ::: "memory")
 
 /*
+ * Programs that the kernel lets be preempted ask it not to do so while they run:
+ *
+ * - From 6.13 on programs of the kprobe type have a stack for each CPU. Nothing keeps two tasks of a CPU from being in the same uprobe's
+ *   program: the second one would overwrite what the first one has on it.
+ * - Whoever is preempted while it holds a scratch slot keeps it until it runs again, however long the others on its CPU take.
+ */
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+static __always_inline void pt_preempt_disable(void)
+{
+	if (PARAM(PREEMPT))
+		bpf_preempt_disable();
+}
+
+static __always_inline void pt_preempt_enable(void)
+{
+	if (PARAM(PREEMPT))
+		bpf_preempt_enable();
+}
+
+/*
  * Kernels without compare-and-exchange do not preempt these programs: whoever interrupts between the load and the store is gone
  * again when the store runs.
  */

@@ -126,7 +126,7 @@ static __always_inline bool pt_func_enter(void *ctx, __u32 site, __u64 sp, bool 
 	struct pt_env env = {};
 
 	env.pid_tgid = bpf_get_current_pid_tgid();
-	if (pt_target_state(env.pid_tgid >> 32) != TARGET_ACTIVE)
+	if (site == NO_SITE || pt_target_state(env.pid_tgid >> 32) != TARGET_ACTIVE)
 		return false;
 	env.site = site;
 	env.time = bpf_ktime_get_boot_ns();
@@ -262,10 +262,9 @@ static __always_inline int pt_func_exit(void *ctx, __u32 site, __u64 sp, __u64 r
 SEC("kprobe")
 int func_enter(void *ctx)
 {
-	__u32 site = pt_site(ctx);
-
-	if (site != NO_SITE)
-		pt_func_enter(ctx, site, CTX(ctx, REG_SP), false);
+	pt_preempt_disable();
+	pt_func_enter(ctx, pt_site(ctx), CTX(ctx, REG_SP), false);
+	pt_preempt_enable();
 	return 0;
 }
 
@@ -273,7 +272,10 @@ int func_enter(void *ctx)
 SEC("kprobe")
 int func_exit(void *ctx)
 {
-	return pt_func_exit(ctx, pt_site(ctx), CTX(ctx, REG_SP) - 8, CTX(ctx, REG_AX));
+	pt_preempt_disable();
+	pt_func_exit(ctx, pt_site(ctx), CTX(ctx, REG_SP) - 8, CTX(ctx, REG_AX));
+	pt_preempt_enable();
+	return 0;
 }
 
 /*
@@ -292,7 +294,9 @@ static __always_inline __u64 pt_trampoline(void *ctx)
 SEC("fentry")
 int func_fentry(void *ctx)
 {
+	pt_preempt_disable();
 	pt_func_enter(ctx, pt_site(ctx), pt_trampoline(ctx), true);
+	pt_preempt_enable();
 	return 0;
 }
 
@@ -301,8 +305,11 @@ int func_fexit(void *ctx)
 {
 	__u64 ret = 0;
 
+	pt_preempt_disable();
 	bpf_probe_read_kernel(&ret, sizeof(ret), ctx + PARAM(RESULT_AT));
-	return pt_func_exit(ctx, pt_site(ctx), pt_trampoline(ctx), ret);
+	pt_func_exit(ctx, pt_site(ctx), pt_trampoline(ctx), ret);
+	pt_preempt_enable();
+	return 0;
 }
 
 /* The second form is Linux 7.0's; the name up to the underscores is the kernel's. */
@@ -337,14 +344,13 @@ int func_session(void *ctx)
  * A task is gone, or a program is replaced by another one: no call of it returns any more. A run ends two of its calls, the innermost first,
  * and the next run two more: all at once would be more than the verifier follows.
  */
-SEC("raw_tracepoint")
-int func_gone(void *ctx)
+static __always_inline bool pt_func_gone(void *ctx)
 {
 	struct pt_frame key = {.task = CTX(ctx, 0)};
 	struct pt_frame_value *first = pt_frame_at(key.task, 0);
 
 	if (!first)
-		return 0;
+		return false;
 	for (int i = 0; i < 2; i++) {
 		__u32 deepest = first->nest.deepest;
 		struct pt_frame_value *f;
@@ -357,9 +363,21 @@ int func_gone(void *ctx)
 		}
 		bpf_map_delete_elem(&frames, &key);
 		if (!deepest)
-			return 0;
+			return false;
 		first->nest.deepest = deepest - 1;
 	}
-	bpf_tail_call(ctx, &gone_again, 0);
+	return true;
+}
+
+SEC("raw_tracepoint")
+int func_gone(void *ctx)
+{
+	bool more;
+
+	pt_preempt_disable();
+	more = pt_func_gone(ctx);
+	pt_preempt_enable();
+	if (more)
+		bpf_tail_call(ctx, &gone_again, 0);
 	return 0;
 }

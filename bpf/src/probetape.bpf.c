@@ -18,21 +18,30 @@ int point_tracepoint(void *ctx)
 SEC("raw_tracepoint")
 int point_raw_tracepoint(void *ctx)
 {
-	return pt_point(ctx, PARAM(SITE));
+	pt_preempt_disable();
+	pt_point(ctx, PARAM(SITE));
+	pt_preempt_enable();
+	return 0;
 }
 
 /* kprobe, kretprobe, uprobe, uretprobe, USDT: all get the registers. */
 SEC("kprobe")
 int point_regs(void *ctx)
 {
-	return pt_point(ctx, pt_site(ctx));
+	pt_preempt_disable();
+	pt_point(ctx, pt_site(ctx));
+	pt_preempt_enable();
+	return 0;
 }
 
 /* fentry and fexit: a program for each function. */
 SEC("fentry")
 int point_tracing(void *ctx)
 {
-	return pt_point(ctx, PARAM(SITE));
+	pt_preempt_disable();
+	pt_point(ctx, PARAM(SITE));
+	pt_preempt_enable();
+	return 0;
 }
 
 SEC("raw_tracepoint")
@@ -49,5 +58,14 @@ int flush(void *ctx)
 	if (value->batch.size > sizeof(struct wire_batch))
 		pt_send_batch(ctx, cpu, value);
 	pt_unlock(&cpu->busy[0]);
+	return 0;
+}
+
+/* Tried out, to know whether a kernel has the functions for it. */
+SEC("kprobe")
+int try_preempt(void *ctx)
+{
+	pt_preempt_disable();
+	pt_preempt_enable();
 	return 0;
 }

@@ -252,13 +252,19 @@ static __always_inline int pt_syscall_exit(struct pt_raw *ctx)
 SEC("raw_tracepoint")
 int syscall_enter(struct pt_raw *ctx)
 {
-	return pt_syscall_enter(ctx);
+	pt_preempt_disable();
+	pt_syscall_enter(ctx);
+	pt_preempt_enable();
+	return 0;
 }
 
 SEC("raw_tracepoint")
 int syscall_exit(struct pt_raw *ctx)
 {
-	return pt_syscall_exit(ctx);
+	pt_preempt_disable();
+	pt_syscall_exit(ctx);
+	pt_preempt_enable();
+	return 0;
 }
 
 /* Several statements in one layer: these look up whose a call is. */
@@ -296,19 +302,26 @@ int dispatch_exit(struct pt_raw *ctx)
 	return 0;
 }
 
-/* A task ends, perhaps inside a call: exit and exit_group never return. */
-SEC("raw_tracepoint")
-int syscall_gone(struct pt_raw *ctx)
+static __always_inline void pt_syscall_gone(void *ctx)
 {
 	__u64 key = bpf_get_current_task();
 	struct pt_call_value *c = bpf_map_lookup_elem(&inflight, &key);
 
 	if (!c)
-		return 0;
+		return;
 	if (c->call.state == CALL_ACTIVE) {
 		c->call.state = CALL_IDLE;
 		pt_emit_unfinished(ctx, c->image, END_THREAD_EXITED);
 	}
 	bpf_map_delete_elem(&inflight, &key);
+}
+
+/* A task ends, perhaps inside a call: exit and exit_group never return. */
+SEC("raw_tracepoint")
+int syscall_gone(void *ctx)
+{
+	pt_preempt_disable();
+	pt_syscall_gone(ctx);
+	pt_preempt_enable();
 	return 0;
 }

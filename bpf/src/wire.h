@@ -44,12 +44,13 @@
 #define PARAM_STMT 14
 #define PARAM_ERRNO 15
 #define PARAM_USER 16
-#define PARAM_ADDRESS 17
-#define PARAM_RESULT_AT 18
-#define PARAM_STALE 19
-#define PARAM_SESSION_CTX 20
-#define PARAM_GONE 21
-#define PARAM_RECORD 22
+#define PARAM_PREEMPT 17
+#define PARAM_ADDRESS 18
+#define PARAM_RESULT_AT 19
+#define PARAM_STALE 20
+#define PARAM_SESSION_CTX 21
+#define PARAM_GONE 22
+#define PARAM_RECORD 23
 
 struct wire_batch {
 	__u32 size;

@@ -104,9 +104,9 @@ func (s *Session) TasksLost() (uint64, error) {
 }
 
 // Flush sends what the CPUs have collected. The samples are in the buffers when it returns. A CPU whose program is interrupted at this
-// very moment is tried again.
+// very moment is tried again; where the kernel preempts programs and cannot be asked not to, the program's task must come to run first.
 func (s *Session) Flush() error {
-	const tries = 200
+	const tries = 10_000
 	prog := s.coll.Programs[bpf.ProgFlush]
 	for _, cpu := range s.cpus {
 		for try := 0; ; try++ {

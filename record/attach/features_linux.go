@@ -32,6 +32,7 @@ func Features() (compile.Features, error) {
 		{"bpf_task_pt_regs", &f.TaskRegs, helper(ebpf.RawTracepoint, asm.FnTaskPtRegs)},
 		{"bpf_get_attach_cookie", &f.Cookie, helper(ebpf.Kprobe, asm.FnGetAttachCookie)},
 		{"compare-and-exchange", &f.Cmpxchg, cmpxchg},
+		{"programs that are not preempted", &f.NoPreempt, noPreempt},
 		{"preemption in raw tracepoints", &f.RawPreempt, sleepableRaw},
 		{"uprobe.multi", &f.UprobeMulti, uprobeMulti},
 		{"kprobe events", &f.Kprobe, kprobes},
@@ -89,6 +90,19 @@ func cmpxchg() (bool, error) {
 			asm.Return(),
 		},
 	})
+}
+
+func noPreempt() (bool, error) {
+	spec, err := compile.TryPreempt()
+	if err != nil {
+		return false, err
+	}
+	coll, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return false, nil // the functions are not there, or not for such programs: the library and kernels say it in many ways
+	}
+	coll.Close()
+	return true, nil
 }
 
 // sleepableRaw tries a program of a raw tracepoint that may sleep. A kernel that takes it runs none of them with preemption off.

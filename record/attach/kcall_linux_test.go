@@ -157,7 +157,8 @@ func TestKcallTinyBuffer(t *testing.T) {
 	prog := buildC(t, "pipe_fcntl")
 	const n = 4000
 	f := kernelFeatures(t)
-	got := recordKernel(t, plan(fcntls(t)), f, Options{BufferBytes: 1}, prog, fmt.Sprint(n))
+	cfg := compile.Config{Mode: compile.TargetPIDs, SelfPID: uint32(os.Getpid()), Features: f, CPUs: 2, BatchBytes: 512}
+	got := recordWith(t, startRecording(t, plan(fcntls(t)), cfg, Options{BufferBytes: 1}), prog, fmt.Sprint(n))
 	seen, attempted := got.decoder.Ledger(0).Seen+got.decoder.Ledger(0).After, got.counts[0].Attempted
 	if attempted != n || seen >= attempted || seen == 0 {
 		t.Errorf("%d seen of %d attempted, want some of %d", seen, attempted, n)

@@ -64,7 +64,7 @@ func (s *Session) open(opts Options) error {
 	if s.missedKnown, err = missedCounts(); err != nil {
 		return err
 	}
-	size := orDefault(opts.BufferBytes, DefaultBuffer)
+	size := max(orDefault(opts.BufferBytes, DefaultBuffer), 2*s.prog.Slot) // a sample fits, with its header
 	if s.events, err = ring.New(s.coll.Maps[bpf.MapEvents], size, size/4); err != nil {
 		return err
 	}

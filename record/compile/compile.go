@@ -91,6 +91,7 @@ func newCompiler(plan *resolve.Plan, cfg Config) (*compiler, error) {
 	if c.slot > maxSlot {
 		return nil, fmt.Errorf("compiling: a batch of %d bytes; at most %d fit into a scratch slot", c.slot, maxSlot)
 	}
+	c.out.Slot = c.slot
 	return c, c.complete()
 }
 

@@ -44,6 +44,9 @@ func (c *compiler) instance(skeleton, name string, p params, bodies []body, rena
 	}
 	prog := from.Copy()
 	prog.Name = name
+	if c.preempted(prog.Type, p) {
+		p = p.with(params{bpf.ParamPreempt: 1})
+	}
 	for _, b := range bodies {
 		if err := replaceFunc(prog, b.name, b.insns); err != nil {
 			return nil, err
@@ -58,7 +61,7 @@ func (c *compiler) instance(skeleton, name string, p params, bodies []body, rena
 			// Never reached: the branch asks the parameter. But such kernels refuse the instruction itself.
 			*in = asm.Mov.Imm(asm.R0, 0).WithMetadata(in.Metadata)
 		}
-		if in.IsKfuncCall() && !c.hasKfunc(in.Reference()) {
+		if in.IsKfuncCall() && !c.calls(in.Reference(), p) {
 			// Never reached. It loses what it says of the function, which the library would look for.
 			*in = asm.Mov.Imm(asm.R0, 0).WithSymbol(in.Symbol()).WithSource(in.Source())
 		}
@@ -85,10 +88,43 @@ var perStatement = map[string]bool{
 // ctxForm ends the names of the kfuncs whose newer form takes the context; the kernel's names do not have it.
 const ctxForm = "___ctx"
 
-// hasKfunc reports whether the kernel has a kfunc in the form that a skeleton calls it.
-func (c *compiler) hasKfunc(name string) bool {
+// calls reports whether a program calls a kfunc: whether the kernel has it, in the form in which the skeleton calls it.
+func (c *compiler) calls(kfunc string, p params) bool {
+	switch kfunc {
+	case "bpf_preempt_disable", "bpf_preempt_enable":
+		return p[bpf.ParamPreempt] != 0
+	}
+	return c.cfg.Features.KprobeSession && c.cfg.Features.SessionCtx == strings.HasSuffix(kfunc, ctxForm)
+}
+
+// preempted reports whether a program must ask not to be preempted: those of the kernel's kprobes and of perf tracepoints run with preemption
+// off anyhow.
+func (c *compiler) preempted(t ebpf.ProgramType, p params) bool {
 	f := c.cfg.Features
-	return f.KprobeSession && f.SessionCtx == strings.HasSuffix(name, ctxForm)
+	switch {
+	case !f.NoPreempt:
+		return false
+	case t == ebpf.RawTracepoint:
+		return f.RawPreempt && p[bpf.ParamRecord] == 0
+	case t == ebpf.Kprobe:
+		return p[bpf.ParamUser] != 0
+	}
+	return t == ebpf.Tracing
+}
+
+// TryPreempt returns a program that a kernel takes only if programs of uprobes can ask not to be preempted.
+func TryPreempt() (*ebpf.CollectionSpec, error) {
+	from, err := bpf.Spec()
+	if err != nil {
+		return nil, err
+	}
+	c := &compiler{cfg: Config{Features: Features{NoPreempt: true, Cmpxchg: true}}, from: from, out: &Program{Spec: &ebpf.CollectionSpec{
+		Maps: map[string]*ebpf.MapSpec{}, Programs: map[string]*ebpf.ProgramSpec{}, Types: from.Types, ByteOrder: from.ByteOrder,
+	}}}
+	if _, err := c.instance(bpf.ProgTryPreempt, bpf.ProgTryPreempt, params{bpf.ParamUser: 1}, nil, nil); err != nil {
+		return nil, err
+	}
+	return c.out.Spec, nil
 }
 
 // nameKfuncs gives the kfuncs of the newer form the kernel's names.

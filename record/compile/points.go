@@ -128,6 +128,7 @@ func (c *compiler) point(i int, name string, way way, site *resolve.Site, rename
 		bpf.ParamTable:   int64(s.Table.ID),
 		bpf.ParamRoom:    int64(room(c.out.Stmts[i].Layout)),
 		bpf.ParamFilter:  number(e.filter != nil),
+		bpf.ParamUser:    number(s.Kind.User()),
 	}), bodies, rename)
 	if err != nil {
 		return fmt.Errorf("making program for site %q: %w", site.Name, err)

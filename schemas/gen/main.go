@@ -104,6 +104,7 @@ func constants() []cConst {
 		{"PARAM_STMT", int64(bpf.ParamStmt)},
 		{"PARAM_ERRNO", int64(bpf.ParamErrno)},
 		{"PARAM_USER", int64(bpf.ParamUser)},
+		{"PARAM_PREEMPT", int64(bpf.ParamPreempt)},
 		{"PARAM_ADDRESS", int64(bpf.ParamAddress)},
 		{"PARAM_RESULT_AT", int64(bpf.ParamResultAt)},
 		{"PARAM_STALE", int64(bpf.ParamStale)},
