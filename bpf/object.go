@@ -50,6 +50,7 @@ const (
 const (
 	MapEvents       = "events"
 	MapTasks        = "tasks"
+	MapTaskTurns    = "task_turns"
 	MapCPUs         = "cpus"
 	MapSlots        = "slots"
 	MapCounters     = "counters"

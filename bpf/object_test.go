@@ -82,7 +82,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		MapEvents, MapTasks, MapCPUs, MapSlots, MapCounters, MapTargets, MapCgroups, MapSession, MapAddresses, MapFrames, MapFrameBlank, MapGoneAgain,
+		MapEvents, MapTasks, MapTaskTurns, MapCPUs, MapSlots, MapCounters, MapTargets, MapCgroups, MapSession, MapAddresses, MapFrames, MapFrameBlank, MapGoneAgain,
 		MapInFlight, MapBlank,
 		MapSyscallSites, MapSyscallStmts, MapEnterProgs, MapExitProgs,
 	} {

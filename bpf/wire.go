@@ -92,6 +92,7 @@ const (
 	ParamStmt                    // Call.Stmt
 	ParamErrno                   // 1: a return value in -4095..-1 is an errno
 	ParamUser                    // 1: arguments are those of a user function
+	ParamTwin                    // Twin...
 	ParamPreempt                 // 1: the kernel may preempt the program, and can be asked not to
 	ParamAddress                 // 1: the site is found by the probe's address
 	ParamResultAt                // fexit: bytes from the context to the result
@@ -100,6 +101,13 @@ const (
 	ParamGone                    // schemas.End of calls whose task is gone
 	ParamRecord                  // 1: system calls come as the records of raw_syscalls, not as the arguments of the raw tracepoints
 	paramEnd
+)
+
+// Which of two copies of a task program one is.
+const (
+	TwinNone   = 0
+	TwinFirst  = 1
+	TwinSecond = 2 // runs behind the first one and does what that was skipped for
 )
 
 // ParamCount is the number of parameters.

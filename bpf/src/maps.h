@@ -44,6 +44,7 @@ struct pt_frame_value {
 
 MAP(events, BPF_MAP_TYPE_PERF_EVENT_ARRAY, __u32, __u32, 0);
 MAP(tasks, BPF_MAP_TYPE_PERF_EVENT_ARRAY, __u32, __u32, 0);
+MAP(task_turns, BPF_MAP_TYPE_LRU_HASH, __u64, __u32, 1);
 MAP(cpus, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct pt_cpu, 1);
 MAP(slots, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct pt_slot_value, 4);
 MAP(counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct wire_counters, 1);

@@ -47,6 +47,29 @@ static __always_inline bool pt_task_wanted(struct wire_task *t, __u32 state)
 	return state || PARAM(MODE) != MODE_PIDS;
 }
 
+/*
+ * Where the kernel lets these programs be preempted, it skips them for every other task of the CPU meanwhile, and a child that nobody
+ * was told of would be missing with all its events. So each is attached twice: the second one does what the first one was skipped for.
+ */
+static __always_inline bool pt_task_turn(__u32 kind)
+{
+	__u64 key = bpf_get_current_task();
+	__u32 *done;
+
+	if (PARAM(TWIN) == TWIN_FIRST) {
+		bpf_map_update_elem(&task_turns, &key, &kind, BPF_ANY);
+		return true;
+	}
+	if (PARAM(TWIN) == TWIN_SECOND) {
+		done = bpf_map_lookup_elem(&task_turns, &key);
+		if (done && *done == kind) {
+			bpf_map_delete_elem(&task_turns, &key);
+			return false;
+		}
+	}
+	return true;
+}
+
 SEC("raw_tracepoint")
 int task_newtask(struct pt_raw3 *ctx)
 {
@@ -55,6 +78,8 @@ int task_newtask(struct pt_raw3 *ctx)
 	__u32 state = pt_target_state(parent);
 	struct wire_task t = {};
 
+	if (!pt_task_turn(TASK_FORK))
+		return 0;
 	pt_task_fill(&t, TASK_FORK, child);
 	if (PARAM(MODE) == MODE_PIDS && !(ctx->args[1] & CLONE_THREAD)) {
 		if (state && PARAM(CHILDREN)) {
@@ -81,6 +106,8 @@ int task_exec(struct pt_raw3 *ctx)
 	__u32 state;
 	long n;
 
+	if (!pt_task_turn(TASK_EXEC))
+		return 0;
 	pt_task_fill(&t, TASK_EXEC, task);
 	state = pt_target_state(t.pid);
 	if (state == TARGET_ARMED)
@@ -100,6 +127,8 @@ int task_rename(struct pt_raw3 *ctx)
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct wire_task t = {};
 
+	if (!pt_task_turn(TASK_RENAME))
+		return 0;
 	pt_task_fill(&t, TASK_RENAME, task);
 	bpf_probe_read_kernel_str(t.comm, sizeof(t.comm), (void *)ctx->args[1]);
 	if (pt_task_wanted(&t, pt_target_state(t.pid)))
@@ -113,6 +142,8 @@ int task_exit(struct pt_raw3 *ctx)
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct wire_task t = {};
 
+	if (!pt_task_turn(TASK_EXIT))
+		return 0;
 	pt_task_fill(&t, TASK_EXIT, task);
 	if (pt_task_wanted(&t, pt_target_state(t.pid)))
 		pt_task_send(ctx, &t);

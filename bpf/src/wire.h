@@ -44,13 +44,16 @@
 #define PARAM_STMT 14
 #define PARAM_ERRNO 15
 #define PARAM_USER 16
-#define PARAM_PREEMPT 17
-#define PARAM_ADDRESS 18
-#define PARAM_RESULT_AT 19
-#define PARAM_STALE 20
-#define PARAM_SESSION_CTX 21
-#define PARAM_GONE 22
-#define PARAM_RECORD 23
+#define TWIN_FIRST 1
+#define TWIN_SECOND 2
+#define PARAM_TWIN 17
+#define PARAM_PREEMPT 18
+#define PARAM_ADDRESS 19
+#define PARAM_RESULT_AT 20
+#define PARAM_STALE 21
+#define PARAM_SESSION_CTX 22
+#define PARAM_GONE 23
+#define PARAM_RECORD 24
 
 struct wire_batch {
 	__u32 size;

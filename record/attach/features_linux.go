@@ -4,7 +4,9 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -32,6 +34,7 @@ func Features() (compile.Features, error) {
 		{"bpf_task_pt_regs", &f.TaskRegs, helper(ebpf.RawTracepoint, asm.FnTaskPtRegs)},
 		{"bpf_get_attach_cookie", &f.Cookie, helper(ebpf.Kprobe, asm.FnGetAttachCookie)},
 		{"compare-and-exchange", &f.Cmpxchg, cmpxchg},
+		{"preemption", &f.Preempt, preempts},
 		{"programs that are not preempted", &f.NoPreempt, noPreempt},
 		{"preemption in raw tracepoints", &f.RawPreempt, sleepableRaw},
 		{"uprobe.multi", &f.UprobeMulti, uprobeMulti},
@@ -90,6 +93,35 @@ func cmpxchg() (bool, error) {
 			asm.Return(),
 		},
 	})
+}
+
+// preempts asks how the kernel preempts its own code. Where it does not say which of its ways it was told to go, the answer is the one that is
+// safe to be wrong: yes.
+func preempts() (bool, error) {
+	modes, err := os.ReadFile("/sys/kernel/debug/sched/preempt")
+	if err == nil {
+		return strings.Contains(string(modes), "(full)") || strings.Contains(string(modes), "(lazy)"), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return false, err
+	}
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return false, err
+	}
+	if !strings.Contains(unix.ByteSliceToString(name.Version[:]), "PREEMPT") {
+		return false, nil
+	}
+	parameters, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return false, err
+	}
+	for word := range strings.FieldsSeq(string(parameters)) {
+		if word == "preempt=none" || word == "preempt=voluntary" {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func noPreempt() (bool, error) {

@@ -55,7 +55,7 @@ func (s *Session) kprobeLink(site *compile.SitePlan, prog *ebpf.Program, p phase
 		return fmt.Errorf("attaching %s to %s: %w", what, function(site), s.symbols.why(function(site), site.Site.Offset, err))
 	}
 	s.keep(p, l)
-	s.watch(l, prog, site.Site.ID)
+	s.watch(p, l, prog, site.Site.ID)
 	return nil
 }
 
@@ -141,7 +141,7 @@ func (s *Session) kprobeMultiLink(sites []*compile.SitePlan, prog *ebpf.Program,
 		return fmt.Errorf("attaching %s to %s: %w", sites[0].Mechanism, name, s.symbols.why(name, 0, err))
 	}
 	s.keep(p, l)
-	s.watch(l, prog, ids...)
+	s.watch(p, l, prog, ids...)
 	return nil
 }
 

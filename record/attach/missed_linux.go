@@ -25,8 +25,12 @@ type watched struct {
 	count int64 // when it was last read
 }
 
-// watch makes the skipped runs of a link, and of the program behind it, counted.
-func (s *Session) watch(l link.Link, prog *ebpf.Program, sites ...schemas.SiteID) {
+// watch makes the skipped runs of a link, and of the program behind it, counted. Those of returns are not: the calls are there, and say that
+// their return was missed.
+func (s *Session) watch(p phase, l link.Link, prog *ebpf.Program, sites ...schemas.SiteID) {
+	if p != phaseEntry {
+		return
+	}
 	s.watched = append(s.watched, watched{sites: sites, link: l, prog: prog})
 }
 

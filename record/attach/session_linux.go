@@ -150,13 +150,19 @@ func (s *Session) AttachTasks() error {
 	return nil
 }
 
-// rawTracepoint attaches a program until a phase of detaching.
+// rawTracepoint attaches a program until a phase of detaching, and its second copy where there is one.
 func (s *Session) rawTracepoint(name, prog string, p phase) error {
-	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: s.coll.Programs[prog]})
-	if err != nil {
-		return fmt.Errorf("attaching raw tracepoint %q: %w", name, err)
+	for _, copied := range []string{prog, compile.Twin(prog)} {
+		program := s.coll.Programs[copied]
+		if program == nil && copied != prog {
+			break
+		}
+		l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: program})
+		if err != nil {
+			return fmt.Errorf("attaching raw tracepoint %q: %w", name, err)
+		}
+		s.keep(p, l)
 	}
-	s.keep(p, l)
 	return nil
 }
 

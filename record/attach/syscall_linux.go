@@ -23,7 +23,7 @@ func (s *Session) attachLayer(l *compile.Layer, results []SiteResult) {
 		err = attach("sys_enter", l.Enter, phaseEntry)
 	}
 	if err == nil {
-		s.watch(nil, s.coll.Programs[l.Enter], l.Sites...)
+		s.watch(phaseEntry, nil, s.coll.Programs[l.Enter], l.Sites...)
 	}
 	for _, site := range l.Sites {
 		results[site].Err = err

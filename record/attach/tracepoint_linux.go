@@ -18,7 +18,7 @@ func (s *Session) tracepoint(site *compile.SitePlan) error {
 		return fmt.Errorf("attaching tracepoint %s:%s: %w", site.Site.Category, site.Site.Name, err)
 	}
 	s.keep(phaseEntry, l)
-	s.watch(nil, s.coll.Programs[site.Entry], site.Site.ID)
+	s.watch(phaseEntry, nil, s.coll.Programs[site.Entry], site.Site.ID)
 	return nil
 }
 
@@ -26,6 +26,6 @@ func (s *Session) rawTracepointSite(site *compile.SitePlan) error {
 	if err := s.rawTracepoint(site.Site.Name, site.Entry, phaseEntry); err != nil {
 		return err
 	}
-	s.watch(nil, s.coll.Programs[site.Entry], site.Site.ID)
+	s.watch(phaseEntry, nil, s.coll.Programs[site.Entry], site.Site.ID)
 	return nil
 }

@@ -40,7 +40,7 @@ func (s *Session) tracingLink(site *compile.SitePlan, prog *ebpf.Program, at ebp
 		return fmt.Errorf("attaching %s to %s: %w", site.Mechanism, function(site), s.symbols.why(function(site), 0, err))
 	}
 	s.keep(p, l)
-	s.watch(nil, prog, site.Site.ID)
+	s.watch(p, nil, prog, site.Site.ID)
 	return nil
 }
 

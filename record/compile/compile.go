@@ -222,16 +222,40 @@ func exprsOf(s *resolve.Statement, site *resolve.Site) exprs {
 	return e
 }
 
-// fixed makes the programs that every recording has.
+// fixed makes the programs that every recording has: those that follow tasks twice where one can be skipped.
 func (c *compiler) fixed() error {
 	p := c.params()
-	for _, name := range []string{bpf.ProgFlush, bpf.ProgTaskNew, bpf.ProgTaskExec, bpf.ProgTaskRename, bpf.ProgTaskExit, bpf.ProgTaskFree} {
+	for _, name := range []string{bpf.ProgFlush, bpf.ProgTaskFree} {
 		if _, err := c.instance(name, name, p, nil, nil); err != nil {
+			return err
+		}
+	}
+	first := params{bpf.ParamTwin: bpf.TwinNone}
+	var turns map[string]string
+	if c.cfg.Features.RawPreempt {
+		first[bpf.ParamTwin] = bpf.TwinFirst
+		turns = map[string]string{bpf.MapTaskTurns: bpf.MapTaskTurns}
+		c.addMap(bpf.MapTaskTurns, turns).MaxEntries = maxTurns
+	}
+	for _, name := range []string{bpf.ProgTaskNew, bpf.ProgTaskExec, bpf.ProgTaskRename, bpf.ProgTaskExit} {
+		if _, err := c.instance(name, name, p.with(first), nil, turns); err != nil {
+			return err
+		}
+		if turns == nil {
+			continue
+		}
+		if _, err := c.instance(name, Twin(name), p.with(params{bpf.ParamTwin: bpf.TwinSecond}), nil, turns); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// maxTurns is how many tasks can be between the two copies of a program at once; each is there for microseconds.
+const maxTurns = 1 << 10
+
+// Twin is the name of a program's second copy, which is attached too where it exists.
+func Twin(name string) string { return name + "_2" }
 
 // finish sizes the maps. Their BTF goes where it would contradict the new size.
 func (c *compiler) finish() {

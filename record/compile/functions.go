@@ -24,10 +24,10 @@ const maxTrampolineArgs = 6
 //
 //  1. kprobe.session: one program and one link for all functions. The kernel joins entry and return, follows any number of calls at a
 //     time, leaves out the returns of calls that are not wanted, and runs the program with preemption off.
-//  2. fentry + fexit, up to maxFentry functions: cheaper where nothing preempts, but a preempted program is skipped for the CPU's other
-//     tasks, and loading takes longer. They too follow any number of calls.
-//  3. kprobe.multi + kretprobe.multi, then kprobe + kretprobe: a function that sleeps in more calls than the kernel has set aside (10, or
-//     twice the CPUs) has its further returns missed.
+//  2. fentry + fexit, up to maxFentry functions, where kernel code is not preempted: there a program that is preempted is skipped for the
+//     CPU's other tasks. They cost a little less and follow any number of calls too, but take two programs for each function.
+//  3. kprobe.multi + kretprobe.multi, then kprobe + kretprobe: they miss no entries, but a function that sleeps in more calls than the
+//     kernel has set aside (10, or twice the CPUs) has its further returns missed.
 func (c *compiler) functions(i int) error {
 	s := &c.plan.Statements[i]
 	st := &c.out.Stmts[i]
@@ -76,7 +76,7 @@ func (f *funcs) mechanism(site *resolve.Site) Mechanism {
 	switch traced := site.ArgCount >= 0 && site.ArgCount <= maxTrampolineArgs; {
 	case has.KprobeSession:
 		return MechKprobeSession
-	case has.Fentry && traced && len(f.s.Sites) <= maxFentry:
+	case has.Fentry && !has.Preempt && traced && len(f.s.Sites) <= maxFentry:
 		return MechFentryPair
 	case has.KprobeMulti:
 		return MechKprobeMultiPair
@@ -240,12 +240,16 @@ func (f *funcs) finish() error {
 		calls.Dead = schemas.EndUnwound
 		// What a program's functions were doing is over when another program takes its place.
 		fn.Exec = progName("s", f.i, "exec")
-		if err := f.gone(fn.Exec, schemas.EndUnwound); err != nil {
-			return err
+		for _, name := range f.twins(fn.Exec) {
+			if err := f.gone(name, schemas.EndUnwound); err != nil {
+				return err
+			}
 		}
 	}
-	if err := f.gone(fn.Gone, schemas.EndThreadExited); err != nil {
-		return err
+	for _, name := range f.twins(fn.Gone) {
+		if err := f.gone(name, schemas.EndThreadExited); err != nil {
+			return err
+		}
 	}
 	f.out.Calls = append(f.out.Calls, calls)
 	f.out.Functions = append(f.out.Functions, fn)

@@ -79,10 +79,10 @@ func (c *compiler) instance(skeleton, name string, p params, bodies []body, rena
 	return prog, nil
 }
 
-// perStatement are the maps of which each statement has its own, or none.
+// perStatement are the maps of which each statement has its own, or none, and those that some kernels need.
 var perStatement = map[string]bool{
 	bpf.MapAddresses: true, bpf.MapFrames: true, bpf.MapFrameBlank: true, bpf.MapGoneAgain: true, bpf.MapInFlight: true, bpf.MapBlank: true,
-	bpf.MapSyscallSites: true, bpf.MapSyscallStmts: true, bpf.MapEnterProgs: true, bpf.MapExitProgs: true,
+	bpf.MapTaskTurns: true, bpf.MapSyscallSites: true, bpf.MapSyscallStmts: true, bpf.MapEnterProgs: true, bpf.MapExitProgs: true,
 }
 
 // ctxForm ends the names of the kfuncs whose newer form takes the context; the kernel's names do not have it.

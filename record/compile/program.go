@@ -22,6 +22,7 @@ type Features struct {
 	TaskBTF       bool `json:"task_btf"`       // bpf_get_current_task_btf (5.11)
 	TaskRegs      bool `json:"task_regs"`      // bpf_task_pt_regs (5.15)
 	RawPreempt    bool `json:"raw_preempt"`    // programs of raw tracepoints are preempted, and skipped while another task's run is
+	Preempt       bool `json:"preempt"`        // kernel code is preempted: preemption is full or lazy
 	NoPreempt     bool `json:"no_preempt"`     // programs can ask not to be preempted (6.12)
 	Cookie        bool `json:"cookie"`         // bpf_get_attach_cookie of perf events (5.15)
 	UprobeMulti   bool `json:"uprobe_multi"`   // 6.6

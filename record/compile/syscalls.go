@@ -117,8 +117,10 @@ func (c *compiler) layer(n int, stmts []int) error {
 		l.Enter, l.Exit = enter, exit
 	}
 	l.Gone = progName("l", n, "gone")
-	if _, err := c.instance(bpf.ProgSyscallGone, l.Gone, p, nil, rename); err != nil {
-		return err
+	for _, name := range c.twins(l.Gone) {
+		if _, err := c.instance(bpf.ProgSyscallGone, name, p, nil, rename); err != nil {
+			return err
+		}
 	}
 	if len(stmts) > 1 {
 		if err := c.dispatch(n, &l, stmts, p, rename); err != nil {
@@ -134,6 +136,14 @@ func (c *compiler) layer(n int, stmts []int) error {
 	c.out.Layers = append(c.out.Layers, l)
 	c.out.Calls = append(c.out.Calls, CallMap{Name: l.InFlight})
 	return nil
+}
+
+// twins returns the names of the copies of a program that ends calls: the second one finds nothing to do unless the first was skipped.
+func (c *compiler) twins(name string) []string {
+	if c.cfg.Features.RawPreempt {
+		return []string{name, Twin(name)}
+	}
+	return []string{name}
 }
 
 // syscallRecords reports whether system calls are taken from the records of raw_syscalls. They cost more than the raw tracepoints, but
