@@ -75,7 +75,8 @@ var (
 
 // readHead reads the schema message. The identity in it seeds its own checksum, so it is read before the checksum is known to be right.
 func (r *Reader) readHead() error {
-	w := walker{r: r}
+	var w walker
+	w.begin(r)
 	message, err := w.metadata(0)
 	if err == errEnded {
 		err = errFraming
@@ -171,7 +172,8 @@ func parseTable(description []byte) (*schemas.Table, error) {
 // is damaged, and the walk goes on behind it where the next whole message can be found; any other error ends it.
 func (r *Reader) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
-		w := walker{r: r}
+		var w walker
+		w.begin(r)
 		for {
 			e, err := w.next(ctx)
 			if err == io.EOF || !yield(e, err) || err != nil && stops(err) {
@@ -191,7 +193,8 @@ func stops(err error) bool {
 // Sealed where it ends with the end-of-stream marker. damage is what the walk cannot read. Columns are not looked at; see Scanner.Verify.
 func (r *Reader) Summarize(ctx context.Context) (s schemas.Segment, damage []schemas.Damage, err error) {
 	sum := newSummary(r)
-	w := walker{r: r}
+	var w walker
+	w.begin(r)
 	for {
 		e, err := w.next(ctx)
 		if corrupt, ok := errors.AsType[*CorruptError](err); ok {

@@ -15,6 +15,7 @@ import (
 // says. It is not safe for concurrent use. The zero value is ready.
 type Scanner struct {
 	decoder decoder
+	walker  walker
 	wanted  []bool // columns of the layout
 }
 
@@ -24,9 +25,9 @@ type Scanner struct {
 func (s *Scanner) Scan(ctx context.Context, r *Reader, q *schemas.Query) iter.Seq2[*schemas.Batch, error] {
 	return func(yield func(*schemas.Batch, error) bool) {
 		s.choose(r.layout, q)
-		w := walker{r: r}
+		s.walker.begin(r)
 		for {
-			b, err := s.next(ctx, &w, q)
+			b, err := s.next(ctx, q)
 			if err == io.EOF || !yield(b, err) || err != nil && stops(err) {
 				return
 			}
@@ -56,14 +57,14 @@ func (s *Scanner) everything(l *layout) {
 }
 
 // next decodes the next batch that the query selects.
-func (s *Scanner) next(ctx context.Context, w *walker, q *schemas.Query) (*schemas.Batch, error) {
+func (s *Scanner) next(ctx context.Context, q *schemas.Query) (*schemas.Batch, error) {
 	for {
-		e, err := w.next(ctx)
+		e, err := s.walker.next(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if Selects(q, e.MinTime, e.MaxEnd, e.Running, e.Sites) {
-			return s.batch(w.r, e)
+			return s.batch(s.walker.r, e)
 		}
 	}
 }
@@ -98,7 +99,8 @@ var errFacts = errors.New("the rows are not what the batch's description says")
 func (s *Scanner) Verify(ctx context.Context, r *Reader) (sound schemas.Segment, damage []schemas.Damage, err error) {
 	s.everything(r.layout)
 	sum := newSummary(r)
-	w := walker{r: r}
+	w := &s.walker
+	w.begin(r)
 	var facts facts
 	var counted Entry
 	for {
@@ -111,7 +113,7 @@ func (s *Scanner) Verify(ctx context.Context, r *Reader) (sound schemas.Segment,
 			continue
 		}
 		if err == io.EOF {
-			return sum.segment(&w), damage, nil
+			return sum.segment(w), damage, nil
 		}
 		if err != nil {
 			return schemas.Segment{}, damage, err

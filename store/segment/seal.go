@@ -62,9 +62,9 @@ func (s *Sealer) copy(ctx context.Context, f File, id Identity, sources []*Reade
 			return nil, fmt.Errorf("segment %v is of table %q: %w", r.ID(), r.Table().Name, ErrForeign)
 		}
 		s.scanner.everything(r.layout)
-		walk := walker{r: r}
+		s.scanner.walker.begin(r)
 		for {
-			b, err := s.scanner.next(ctx, &walk, &schemas.Query{})
+			b, err := s.scanner.next(ctx, &schemas.Query{})
 			if err == io.EOF {
 				break
 			}

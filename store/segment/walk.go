@@ -13,7 +13,6 @@ import (
 // walker goes from message to message through a segment. It remembers nothing of those that are past.
 type walker struct {
 	r     *Reader
-	begun bool
 	off   int64  // of the next message
 	row   uint64 // rows before it
 	ended bool   // the end-of-stream marker was met
@@ -25,6 +24,11 @@ type walker struct {
 	ahead  int // bytes to read at once
 	chunk  []byte
 	tried  int64 // bytes that were read in vain to find a message behind damage
+}
+
+// begin goes to the beginning of a segment.
+func (w *walker) begin(r *Reader) {
+	*w = walker{r: r, off: r.start, ahead: aheadSmall, entry: w.entry, window: w.window[:0], chunk: w.chunk}
 }
 
 // A message and what follows it are read together where messages are small.
@@ -113,14 +117,11 @@ func (w *walker) next(ctx context.Context) (*Entry, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !w.begun {
-		w.begun, w.off, w.ahead = true, w.r.start, aheadSmall
-		if head := w.r.head; head != nil {
-			return nil, w.skip(ctx, 0, head.Err)
-		}
-	}
 	if w.last != nil {
 		return nil, w.last
+	}
+	if w.off == 0 {
+		return nil, w.skip(ctx, 0, w.r.head.Err) // else the first batch comes after the schema
 	}
 	if w.off >= w.r.size {
 		w.last = io.EOF
