@@ -104,7 +104,7 @@ func valueText(v report.Value) string {
 	switch v.Kind {
 	case report.Null:
 		return "-"
-	case report.Text:
+	case report.Text, report.Name:
 		if v.Cut {
 			return v.Text + "..."
 		}

@@ -150,7 +150,7 @@ func encodeValues(b []byte, values []report.Value) []byte {
 			kind |= 1
 		}
 		b = append(b, kind)
-		if v.Kind == report.Text {
+		if v.Kind == report.Text || v.Kind == report.Name {
 			b = binary.AppendUvarint(b, uint64(len(v.Text)))
 			b = append(b, v.Text...)
 		} else if v.Kind != report.Null {

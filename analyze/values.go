@@ -76,7 +76,7 @@ func validUTF8(b []byte) string {
 }
 
 func (r *fieldReader) integer(v int64, pid uint32) report.Value {
-	text := func(s string) report.Value { return report.Value{Kind: report.Text, Text: s} }
+	text := func(s string) report.Value { return report.Value{Kind: report.Name, Text: s} }
 	switch r.field.Type {
 	case schemas.TypeBool:
 		return report.Value{Kind: report.Bool, Int: v & 1}

@@ -18,7 +18,7 @@ func (v Value) AppendTo(b []byte) []byte {
 		return strconv.AppendFloat(b, math.Float64frombits(uint64(v.Int)), 'g', -1, 64)
 	case Moment:
 		return At(v.Int).AppendTo(b)
-	case Text:
+	case Text, Name:
 		b = append(b, v.Text...)
 		if v.Cut {
 			b = append(b, "..."...)

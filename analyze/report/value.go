@@ -17,6 +17,7 @@ const (
 	Text                    // Value.Text; bytes that are not UTF-8 are written \xNN
 	Float                   // not used as a key
 	Moment                  // Value.Int: ns since 1970 UTC
+	Name                    // Value.Text: what stands for a number, such as an enum's name, an error's, a symbol's, an address in hex
 )
 
 // Value is a key of a row, or a field of an event.
@@ -35,7 +36,7 @@ func (v Value) Compare(o Value) int {
 	switch v.Kind {
 	case Uint:
 		return cmp.Compare(uint64(v.Int), uint64(o.Int))
-	case Text:
+	case Text, Name:
 		if c := strings.Compare(v.Text, o.Text); c != 0 {
 			return c
 		}

@@ -44,6 +44,7 @@ type Decoder struct {
 	cfg       Config
 	tables    []table
 	ledger    []Ledger
+	restores  []bool // by site: calls that return what a register held when a signal came, which only looks like an error
 	threshold int64
 	damaged   uint64
 }
@@ -53,7 +54,11 @@ func New(cfg Config) *Decoder {
 	if cfg.BatchRows <= 0 {
 		cfg.BatchRows = DefaultBatchRows
 	}
-	d := &Decoder{cfg: cfg, tables: make([]table, len(cfg.Tables)), ledger: make([]Ledger, len(cfg.Sites))}
+	d := &Decoder{cfg: cfg, tables: make([]table, len(cfg.Tables)), ledger: make([]Ledger, len(cfg.Sites)), restores: make([]bool, len(cfg.Sites))}
+	for i := range cfg.Sites {
+		s := &cfg.Sites[i]
+		d.restores[i] = s.Kind == schemas.KindSyscall && (s.Name == "rt_sigreturn" || s.Name == "sigreturn")
+	}
 	for i := range cfg.Tables {
 		d.tables[i].init(&cfg.Tables[i])
 	}
@@ -110,7 +115,7 @@ func (d *Decoder) Record(cpu int, rec []byte) error {
 		return nil
 	}
 	t := &d.tables[id]
-	sent, unread, ok := t.add(rec, uint16(cpu), d.cfg.Tasks)
+	sent, unread, ok := t.add(rec, uint16(cpu), d.cfg.Tasks, d.restores[site])
 	l := &d.ledger[site]
 	if !ok {
 		l.Bad++

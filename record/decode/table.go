@@ -95,7 +95,7 @@ func (t *table) batch() *schemas.Batch {
 
 // add appends a record as a row. It returns when the record was sent and how many of its values could not be read; not ok is a record
 // that makes no sense, of which nothing has been kept.
-func (t *table) add(rec []byte, cpu uint16, tasks Tasks) (sent int64, unread int, ok bool) {
+func (t *table) add(rec []byte, cpu uint16, tasks Tasks, noErrno bool) (sent int64, unread int, ok bool) {
 	if len(rec) < t.layout.Fixed || !t.textsInside(rec) {
 		return 0, 0, false
 	}
@@ -110,6 +110,9 @@ func (t *table) add(rec []byte, cpu uint16, tasks Tasks) (sent int64, unread int
 		sent += elapsed
 		if end > schemas.EndReturnMissed || elapsed < 0 || sent < start {
 			return 0, 0, false
+		}
+		if noErrno {
+			errno = 0
 		}
 		if end != schemas.EndReturned {
 			elapsed = 0

@@ -54,7 +54,7 @@ func (r *row) maybe(v *int64) {
 
 func (r *row) value(v report.Value) {
 	s := string(v.AppendTo(nil))
-	if v.Kind == report.Text {
+	if v.Kind == report.Text || v.Kind == report.Name {
 		s = defused(s)
 	}
 	*r = append(*r, s)

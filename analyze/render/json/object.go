@@ -89,7 +89,7 @@ func (o *object) value(name string, v report.Value) {
 	switch v.Kind {
 	case report.Null:
 		o.b = append(o.b, "null"...)
-	case report.Text:
+	case report.Text, report.Name:
 		o.b = appendText(o.b, v.Text)
 	case report.Float:
 		o.b = appendFloat(o.b, math.Float64frombits(uint64(v.Int)))

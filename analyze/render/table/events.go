@@ -84,6 +84,8 @@ func appendValue(b []byte, v report.Value) []byte {
 	switch v.Kind {
 	case report.Null:
 		return append(b, "null"...)
+	case report.Name:
+		return append(b, plain(v.Text)...)
 	case report.Text:
 		b = append(b, '"')
 		b = append(b, plain(v.Text)...)
