@@ -119,11 +119,9 @@ static __always_inline int pt_syscall_enter(struct pt_raw *ctx)
 	site = bpf_map_lookup_elem(&syscall_sites, &slot);
 	if (!site || !*site)
 		return 0;
-	if (state == TARGET_ARMED) {
-		if (!pt_is_execve(slot))
-			return 0;
-		pt_activate(env.pid_tgid >> 32);
-	}
+	/* Of a process that waits for its execve only that call counts: until it succeeds (task_exec), other threads are the recorder's own. */
+	if (state == TARGET_ARMED && !pt_is_execve(slot))
+		return 0;
 	env.site = (*site & ~SITE_SKIPPED) - 1;
 	if (*site & SITE_SKIPPED) {
 		struct wire_counters *n = pt_counters(env.site);
