@@ -13,10 +13,11 @@ import (
 // walker goes from message to message through a segment. It remembers nothing of those that are past.
 type walker struct {
 	r     *Reader
-	off   int64  // of the next message
-	row   uint64 // rows before it
-	ended bool   // the end-of-stream marker was met
-	last  error  // io.EOF: nothing follows
+	head  *CorruptError // to be told first
+	off   int64         // of the next message
+	row   uint64        // rows before it
+	ended bool          // the end-of-stream marker was met
+	last  error         // io.EOF: nothing follows
 	entry Entry
 
 	window []byte // what was read last, from windowAt on
@@ -28,7 +29,7 @@ type walker struct {
 
 // begin goes to the beginning of a segment.
 func (w *walker) begin(r *Reader) {
-	*w = walker{r: r, off: r.start, ahead: aheadSmall, entry: w.entry, window: w.window[:0], chunk: w.chunk}
+	*w = walker{r: r, head: r.head, off: r.start, ahead: aheadSmall, entry: w.entry, window: w.window[:0], chunk: w.chunk}
 }
 
 // A message and what follows it are read together where messages are small.
@@ -120,8 +121,10 @@ func (w *walker) next(ctx context.Context) (*Entry, error) {
 	if w.last != nil {
 		return nil, w.last
 	}
-	if w.off == 0 {
-		return nil, w.skip(ctx, 0, w.r.head.Err) // else the first batch comes after the schema
+	if w.head != nil {
+		cause := w.head.Err
+		w.head = nil
+		return nil, w.skip(ctx, 0, cause)
 	}
 	if w.off >= w.r.size {
 		w.last = io.EOF
