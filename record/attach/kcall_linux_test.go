@@ -370,27 +370,35 @@ func TestKernelStacks(t *testing.T) {
 	}
 }
 
-// TestUntraceable holds that a function that cannot be probed says why, and leaves the others alone.
+// TestUntraceable holds that a function that cannot be probed says why, and leaves the others alone: by the kernel's best mechanism and by
+// plain kprobes.
 func TestUntraceable(t *testing.T) {
-	eachMechanism(t, func(t *testing.T, _ mechanism, f compile.Features) {
-		s := functionCalls(schemas.KindKcall, kernelSite(t, traced, 3),
-			resolve.Site{Site: schemas.Site{Name: "no_such_function", Symbol: "no_such_function"}, ArgCount: 1},
-			resolve.Site{Site: schemas.Site{Name: "kprobe_dispatcher", Symbol: "kprobe_dispatcher"}, ArgCount: 2},
-			kernelSite(t, "vfs_fsync", 2))
-		r := startRecording(t, plan(s), compile.Config{Mode: compile.TargetAll, Features: f}, Options{})
-		results, err := r.session.Attach()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if results[0].Err != nil || results[3].Err != nil {
-			t.Errorf("the others: %v, %v", results[0].Err, results[3].Err)
-		}
-		if !errors.Is(results[1].Err, ErrNoFunction) {
-			t.Errorf("a function that is not there: %v", results[1].Err)
-		}
-		if err := results[2].Err; !errors.Is(err, ErrBlacklisted) && !errors.Is(err, ErrNotTraceable) {
-			t.Errorf("a function of the probes themselves: %v", err)
-		}
-		r.stop(t)
-	})
+	best := kernelFeatures(t)
+	plain := best
+	for _, m := range mechanisms() {
+		m.less(&plain)
+	}
+	for name, f := range map[string]compile.Features{"best": best, "plain": plain} {
+		t.Run(name, func(t *testing.T) {
+			s := functionCalls(schemas.KindKcall, kernelSite(t, traced, 3),
+				resolve.Site{Site: schemas.Site{Name: "no_such_function", Symbol: "no_such_function"}, ArgCount: 1},
+				resolve.Site{Site: schemas.Site{Name: "kprobe_dispatcher", Symbol: "kprobe_dispatcher"}, ArgCount: 2},
+				kernelSite(t, "vfs_fsync", 2))
+			r := startRecording(t, plan(s), compile.Config{Mode: compile.TargetAll, Features: f}, Options{})
+			results, err := r.session.Attach()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if results[0].Err != nil || results[3].Err != nil {
+				t.Errorf("the others: %v, %v", results[0].Err, results[3].Err)
+			}
+			if !errors.Is(results[1].Err, ErrNoFunction) {
+				t.Errorf("a function that is not there: %v", results[1].Err)
+			}
+			if err := results[2].Err; !errors.Is(err, ErrBlacklisted) && !errors.Is(err, ErrNotTraceable) {
+				t.Errorf("a function of the probes themselves: %v", err)
+			}
+			r.stop(t)
+		})
+	}
 }

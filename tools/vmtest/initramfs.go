@@ -17,8 +17,12 @@ import (
 
 const busybox = "/bin/busybox"
 
-// programTests is the package whose tests drive the built program.
-const programTests = "./test"
+// programTests is the package whose tests drive the built program. Most of them are about the program, not about the kernel, and take long
+// where everything is emulated: without a pattern of one's own those run that are for every kernel.
+const (
+	programTests   = "./test"
+	programPattern = "^TestEveryKernel"
+)
 
 // builder makes the initramfs: test binaries with their data, the program, the traced programs, a shell and init.
 type builder struct {
@@ -124,7 +128,11 @@ func (b *builder) addPackage(pkg string) error {
 	if !fileExists(binary) {
 		return nil
 	}
-	names, err := b.list(pkg, binary)
+	pattern := b.pattern
+	if pattern == "" && pkg == programTests {
+		pattern = programPattern
+	}
+	names, err := list(pkg, binary, pattern)
 	if err != nil || len(names) == 0 {
 		return err
 	}
@@ -136,8 +144,8 @@ func (b *builder) addPackage(pkg string) error {
 		}
 	}
 	args := []string{"-test.v=test2json", "-test.timeout=4m"}
-	if b.pattern != "" {
-		args = append(args, "-test.run="+b.pattern)
+	if pattern != "" {
+		args = append(args, "-test.run="+pattern)
 	}
 	b.tests["probetape/"+rel] = names
 	b.jobs = append(b.jobs, guest.Job{
@@ -147,9 +155,8 @@ func (b *builder) addPackage(pkg string) error {
 	return nil
 }
 
-// list returns the names of a binary's tests that the pattern selects.
-func (b *builder) list(pkg, binary string) ([]string, error) {
-	pattern := b.pattern
+// list returns the names of a binary's tests that a pattern selects.
+func list(pkg, binary, pattern string) ([]string, error) {
 	if pattern == "" {
 		pattern = "."
 	}
