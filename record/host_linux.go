@@ -86,7 +86,7 @@ func costOf(stats func() (attach.Stats, error)) (schemas.Cost, error) {
 		ProgramRuns: s.Runs,
 	}
 	if s.Runs < 0 {
-		c.ProgramNS, c.Note = -1, "this kernel does not count the run time of BPF programs"
+		c.ProgramNS, c.Note = -1, "the run time of the BPF programs was not counted: it is part of the recorded calls"
 	}
 	return c, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"regexp"
 	"testing"
 	"time"
 
@@ -53,6 +54,8 @@ func planned(t *testing.T) *record.Prepared {
 	return &record.Prepared{Plan: plan, Program: program, Assumed: "something"}
 }
 
+var sizesOfPrograms = regexp.MustCompile(`(?m)[0-9][0-9.,]*( instructions| programs| MiB at most: event| MiB$)`)
+
 func TestPrintPlan(t *testing.T) {
 	const golden = "testdata/plan.txt"
 	var out bytes.Buffer
@@ -60,8 +63,10 @@ func TestPrintPlan(t *testing.T) {
 	if err := printPlan(&out, planned(t), &opts); err != nil {
 		t.Fatal(err)
 	}
+	// How many instructions and how much memory the skeletons take is for the compiler's tests to say.
+	got := sizesOfPrograms.ReplaceAllString(out.String(), "N$1")
 	if *update {
-		if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,7 +74,7 @@ func TestPrintPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), out.String()); diff != "" {
+	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("plan (-want +got):\n%s", diff)
 	}
 }
