@@ -204,7 +204,7 @@ func (p *pairReplay) run(ctx context.Context, result *groups[latencyCell], pairi
 			return err
 		}
 	}
-	counts := p.pairer.Finish(min(p.c.to, p.c.ends), func(slot uint32) {
+	counts := p.pairer.Close(min(p.c.to, p.c.ends), func(slot uint32) {
 		p.grow()
 		p.cells[slot].unfinished++
 	})
@@ -261,10 +261,13 @@ func (p *pairReplay) take(r orderedRow) error {
 		return nil
 	}
 	if isEnd {
-		duration, slot, matched := p.pairer.End(k, b.Time[i])
-		if matched {
-			p.grow()
+		duration, slot, paired, closes := p.pairer.End(k, b.Time[i])
+		p.grow()
+		switch {
+		case paired:
 			p.cells[slot].hist.Record(duration, &p.room)
+		case closes:
+			p.cells[slot].unfinished++
 		}
 		return nil
 	}
@@ -278,7 +281,10 @@ func (p *pairReplay) take(r orderedRow) error {
 		}
 		slot = slots[0]
 	}
-	p.pairer.Start(k, b.Time[i], slot)
+	if left, superseded := p.pairer.Start(k, b.Time[i], slot); superseded {
+		p.grow()
+		p.cells[left].unfinished++
+	}
 	return nil
 }
 

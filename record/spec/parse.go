@@ -43,6 +43,7 @@ func (p *parser) program() {
 			return
 		}
 		if st := p.statement(); st != nil {
+			p.repeated(st)
 			p.prog.Statements = append(p.prog.Statements, st)
 		}
 	}
@@ -122,6 +123,21 @@ func withoutComments(text string) string {
 			return text
 		}
 		text = text[:start]
+	}
+}
+
+// repeated reports a statement without a name that is there already, word for word: it would record everything twice.
+func (p *parser) repeated(st *Statement) {
+	if st.Name != nil || st.Bad {
+		return
+	}
+	for _, other := range p.prog.Statements {
+		if other.Name == nil && other.Text == st.Text {
+			p.Error(st, fmt.Sprintf("this statement is there already, in %s:%d", other.Source.Name, other.From.Line),
+				"leave one of them out; tables of the same probe are told apart by their names: name = "+st.Probes[0][0].Text)
+			st.Bad = true
+			return
+		}
 	}
 }
 
