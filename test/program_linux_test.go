@@ -95,13 +95,26 @@ func run(t *testing.T, cmd *exec.Cmd) output {
 	if cmd.Stderr == nil {
 		cmd.Stderr = &stderr
 	}
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("starting %s: %v", strings.Join(cmd.Args, " "), err)
+	}
+	// A run that should have ended long ago is a failure of this test, not of the whole package.
+	timer := time.AfterFunc(runLimit, func() {
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Errorf("killing %s after %s: %v", strings.Join(cmd.Args, " "), runLimit, err)
+		}
+	})
+	defer timer.Stop()
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("running %s: %v", strings.Join(cmd.Args, " "), err)
 	}
 	return output{stdout.String(), stderr.String(), statusOf(cmd.ProcessState)}
 }
+
+// runLimit is far more than any command of these tests takes.
+const runLimit = 2 * time.Minute
 
 func statusOf(state *os.ProcessState) int {
 	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {

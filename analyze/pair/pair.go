@@ -46,7 +46,8 @@ type Pairer struct {
 	losses []Interval // apart from each other, in order
 	room   int
 	keys   map[Key]state
-	forgot bool // keys that were closed have been forgotten, for want of room
+	closed int  // keys that are not open
+	forgot bool // closed keys were forgotten, or not taken
 	full   bool // starts were left out
 	counts Counts
 }
@@ -95,85 +96,106 @@ func (p *Pairer) lost(from, to int64) bool {
 	return i < len(p.losses) && p.losses[i].From < to
 }
 
-// Start takes a start of a group.
-func (p *Pairer) Start(k Key, time int64, group uint32) {
+// Start takes a start of a group. It returns the group of the start that stays without an end by this, if any: the one that it supersedes, or
+// its own where there is no room.
+func (p *Pairer) Start(k Key, time int64, group uint32) (left uint32, ok bool) {
 	p.counts.Starts++
-	before, known := p.keys[k]
-	if known && before.open {
-		p.unmatched(before.time, time, StartSuperseded, StartLost)
-	}
-	if !known && len(p.keys) >= p.room && !p.makeRoom() {
+	s, known := p.keys[k]
+	switch {
+	case known && s.open:
+		p.drop(s, time, StartSuperseded)
+		left, ok = s.group, true
+	case known:
+		p.closed--
+	case !p.makeRoom():
 		p.full = true
 		p.counts.Unmatched[StartNoRoom]++
-		return
+		return group, true
 	}
 	p.keys[k] = state{time: time, group: group, open: true}
+	return left, ok
 }
 
-// End takes an end. matched says that it has a start, of a group, so many nanoseconds before.
-func (p *Pairer) End(k Key, time int64) (duration int64, group uint32, matched bool) {
+// drop counts a start that gets no end before a time.
+func (p *Pairer) drop(s state, until int64, why Reason) {
+	if p.lost(s.time, until) {
+		why = StartLost
+	}
+	p.counts.Unmatched[why]++
+}
+
+// End takes an end. Where it has a start, it returns their distance, the start's group, and true. Where it closes a start that it may not
+// be paired with, it returns that start's group, and paired is false.
+func (p *Pairer) End(k Key, time int64) (distance int64, group uint32, paired, closes bool) {
 	p.counts.Ends++
-	before, known := p.keys[k]
-	switch {
-	case known && before.open && !p.lost(before.time, time):
+	s, known := p.keys[k]
+	if known && s.open {
+		p.closed++
+		p.keys[k] = state{time: time}
+		if p.lost(s.time, time) {
+			p.counts.Unmatched[StartLost]++
+			p.counts.Unmatched[EndLost]++
+			return 0, s.group, false, true
+		}
 		p.counts.Matched++
+		return time - s.time, s.group, true, true
+	}
+	p.counts.Unmatched[p.whyUnmatched(s, known, time)]++
+	if known || p.makeRoom() {
+		if !known {
+			p.closed++
+		}
 		p.keys[k] = state{time: time}
-		return time - before.time, before.group, true
-	case known && before.open:
-		p.counts.Unmatched[StartLost]++
-		p.counts.Unmatched[EndLost]++
-		p.keys[k] = state{time: time}
-		return 0, 0, false
+	} else {
+		p.forgot = true
+	}
+	return 0, 0, false, false
+}
+
+// whyUnmatched says why an end has no start.
+func (p *Pairer) whyUnmatched(s state, known bool, time int64) Reason {
+	since := int64(math.MinInt64)
+	if known {
+		since = s.time
+	}
+	switch {
+	case p.lost(since, time):
+		return EndLost
 	case known:
-		p.unmatched(before.time, time, EndUnmatched, EndLost)
-		p.keys[k] = state{time: time}
-		return 0, 0, false
+		return EndUnmatched
 	case p.full:
-		p.counts.Unmatched[EndNoRoom]++
-	case p.lost(math.MinInt64, time):
-		p.counts.Unmatched[EndLost]++
+		return EndNoRoom
 	case p.forgot:
-		p.counts.Unmatched[EndUnmatched]++
-	default:
-		p.counts.Unmatched[EndBefore]++
+		return EndUnmatched
 	}
-	if len(p.keys) < p.room || p.makeRoom() {
-		p.keys[k] = state{time: time}
-	}
-	return 0, 0, false
+	return EndBefore
 }
 
-// unmatched counts an event without its partner: by one reason, or by the other where events were lost between two times.
-func (p *Pairer) unmatched(from, to int64, reason, lost Reason) {
-	if p.lost(from, to) {
-		reason = lost
-	}
-	p.counts.Unmatched[reason]++
-}
-
-// makeRoom forgets the keys that are closed. It returns whether that made any.
+// makeRoom makes room for a key, by forgetting the closed ones when they are worth it.
 func (p *Pairer) makeRoom() bool {
-	before := len(p.keys)
+	if len(p.keys) < p.room {
+		return true
+	}
+	if p.closed == 0 || p.closed < p.room/4 {
+		return false
+	}
 	for k, s := range p.keys {
 		if !s.open {
 			delete(p.keys, k)
 		}
 	}
-	if len(p.keys) < before {
-		p.forgot = true
-	}
-	return len(p.keys) < p.room
+	p.closed, p.forgot = 0, true
+	return true
 }
 
-// Finish takes the end of all events: what is open stays without an end. It calls open for each such start's group, and returns what became
-// of all events.
-func (p *Pairer) Finish(end int64, open func(group uint32)) Counts {
+// Close ends the events at a time: every start that is still open has no end. It calls fn with the group of each.
+func (p *Pairer) Close(time int64, fn func(group uint32)) Counts {
 	for _, s := range p.keys {
 		if s.open {
-			p.unmatched(s.time, end, StartOpen, StartLost)
-			open(s.group)
+			p.drop(s, time, StartOpen)
+			fn(s.group)
 		}
 	}
-	p.keys = nil
+	clear(p.keys)
 	return p.counts
 }
