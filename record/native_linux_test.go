@@ -80,6 +80,9 @@ func syscallPlan(numbers map[string]int32) *resolve.Plan {
 	return p
 }
 
+// ofThisKernel tries out once what the kernel can do.
+var ofThisKernel = sync.OnceValues(attach.Features)
+
 // closingCapture is a fakeCapture that is closed.
 type closingCapture struct {
 	*fakeCapture
@@ -92,7 +95,7 @@ func (c *closingCapture) Close() error { c.closed++; return nil }
 func recordNative(t *testing.T, plan *resolve.Plan, opts Options, args []string, env ...string) (*Result, *closingCapture, *Recorder) {
 	t.Helper()
 	needRoot(t)
-	features, err := attach.Features()
+	features, err := ofThisKernel()
 	if err != nil {
 		t.Fatal(err)
 	}

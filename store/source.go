@@ -155,10 +155,10 @@ func (s *folderSource) recognize(path string) error {
 
 // notFolder says what a file is that was taken for a capture.
 func notFolder(path string, info fs.FileInfo) error {
-	notOne := &NotCaptureError{Path: path, Cause: "it is a file, and a capture is a folder"}
+	notOne := &NotCaptureError{Path: path, Cause: "it is a file, and a capture is a folder", Hint: "give the folder that record named"}
 	switch {
 	case !info.Mode().IsRegular():
-		notOne.Cause = "it is neither a folder nor a file"
+		notOne.Cause, notOne.Hint = "it is neither a folder nor a file", ""
 	case info.Name() == catalogFile:
 		notOne.Hint = "give the folder that it is in"
 	}

@@ -58,7 +58,7 @@ func TestLiveMetrics(t *testing.T) {
 	if !strings.HasPrefix(url, "http://127.0.0.1:") {
 		t.Fatalf("an address without a host is %q, want loopback", url)
 	}
-	const want = `probetape_events_total{site="getppid",table="syscall:getppid"} 4000`
+	const want = `probetape_events_total{table="syscall:getppid",site="getppid"} 4000`
 	var live string
 	eventually(t, want, func() bool {
 		var status int

@@ -107,11 +107,30 @@ func analysis(run func(*query) error) cli.ActionFunc {
 		if err := out.Flush(); err != nil {
 			return fmt.Errorf("writing the result: %w", err)
 		}
+		if q.incomplete && q.format == formatCSV {
+			// CSV has rows and nothing else: what holds for all of them is said beside it.
+			if _, err := fmt.Fprintln(c.App.ErrWriter, "probetape: "+shortfall(q.missing)); err != nil {
+				return err
+			}
+		}
 		if q.strict && q.incomplete {
 			return errIncomplete
 		}
 		return nil
 	}
+}
+
+// shortfall says what a result lacks.
+func shortfall(c report.Completeness) string {
+	var why []string
+	for _, r := range c.Reasons {
+		why = append(why, r.Text)
+	}
+	text := fmt.Sprintf("incomplete: %s lost", counted(c.Lost, "event"))
+	if len(why) > 0 {
+		text += ": " + strings.Join(why, "; ")
+	}
+	return text
 }
 
 // query is what the command line of an analysis asks for.
@@ -129,7 +148,8 @@ type query struct {
 	strict  bool
 
 	out        io.Writer
-	incomplete bool // set by the analysis
+	incomplete bool                // set by the analysis
+	missing    report.Completeness // and what is missing, but for metrics, which have it among them
 }
 
 func parseQuery(c *cli.Context) (*query, error) {
@@ -237,7 +257,7 @@ func summary(q *query) error {
 	if err != nil {
 		return err
 	}
-	q.incomplete = r.Incomplete
+	q.lacks(r.Completeness)
 	return q.write(r)
 }
 
@@ -246,7 +266,7 @@ func counts(q *query) error {
 	if err != nil {
 		return err
 	}
-	q.incomplete = r.Incomplete
+	q.lacks(r.Completeness)
 	return q.write(r)
 }
 
@@ -258,7 +278,7 @@ func latency(q *query) error {
 	if err != nil {
 		return err
 	}
-	q.incomplete = r.Incomplete
+	q.lacks(r.Completeness)
 	return q.write(r)
 }
 
@@ -279,7 +299,7 @@ func events(q *query) error {
 	if err := render(q.out, list); err != nil {
 		return err
 	}
-	q.incomplete = list.Tail().Incomplete
+	q.lacks(list.Tail().Completeness)
 	return nil
 }
 
@@ -291,5 +311,7 @@ func prometheus(q *query) error {
 	q.incomplete = m.Incomplete
 	return prom.Write(q.out, m)
 }
+
+func (q *query) lacks(c report.Completeness) { q.incomplete, q.missing = c.Incomplete, c }
 
 func (q *query) ctx() context.Context { return q.Context.Context }

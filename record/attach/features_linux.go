@@ -25,6 +25,7 @@ func Features() (compile.Features, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return f, fmt.Errorf("lifting the memlock limit: %w", err)
 	}
+	types := btf.NewCache()
 	for _, probe := range []struct {
 		name string
 		into *bool
@@ -35,14 +36,14 @@ func Features() (compile.Features, error) {
 		{"bpf_get_attach_cookie", &f.Cookie, helper(ebpf.Kprobe, asm.FnGetAttachCookie)},
 		{"compare-and-exchange", &f.Cmpxchg, cmpxchg},
 		{"preemption", &f.Preempt, preempts},
-		{"programs that are not preempted", &f.NoPreempt, noPreempt},
+		{"programs that are not preempted", &f.NoPreempt, with(types, noPreempt)},
 		{"preemption in raw tracepoints", &f.RawPreempt, sleepableRaw},
 		{"uprobe.multi", &f.UprobeMulti, uprobeMulti},
 		{"kprobe events", &f.Kprobe, kprobes},
 		{"kprobe.multi", &f.KprobeMulti, func() (bool, error) { return supported(features.HaveBPFLinkKprobeMulti()) }},
 		{"kprobe.session", &f.KprobeSession, func() (bool, error) { return supported(features.HaveBPFLinkKprobeSession()) }},
-		{"the context in sessions' kfuncs", &f.SessionCtx, sessionCtx},
-		{"fentry", &f.Fentry, fentry},
+		{"the context in sessions' kfuncs", &f.SessionCtx, with(types, sessionCtx)},
+		{"fentry", &f.Fentry, with(types, fentry)},
 	} {
 		ok, err := probe.try()
 		if err != nil {
@@ -59,6 +60,11 @@ func supported(err error) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// with gives a try the kernel's types, which are read once.
+func with(types *btf.Cache, try func(*btf.Cache) (bool, error)) func() (bool, error) {
+	return func() (bool, error) { return try(types) }
 }
 
 func helper(t ebpf.ProgramType, fn asm.BuiltinFunc) func() (bool, error) {
@@ -124,12 +130,12 @@ func preempts() (bool, error) {
 	return true, nil
 }
 
-func noPreempt() (bool, error) {
+func noPreempt(types *btf.Cache) (bool, error) {
 	spec, err := compile.TryPreempt()
 	if err != nil {
 		return false, err
 	}
-	coll, err := ebpf.NewCollection(spec)
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: types})
 	if err != nil {
 		return false, nil // the functions are not there, or not for such programs: the library and kernels say it in many ways
 	}
@@ -198,8 +204,8 @@ func kprobes() (bool, error) {
 }
 
 // sessionCtx looks at the kfunc's declaration: a call in the other form is refused.
-func sessionCtx() (bool, error) {
-	spec, err := btf.LoadKernelSpec()
+func sessionCtx(types *btf.Cache) (bool, error) {
+	spec, err := types.Kernel()
 	if err != nil {
 		return false, err
 	}
@@ -216,16 +222,17 @@ func sessionCtx() (bool, error) {
 }
 
 // fentry attaches to a function that the kernel has for such tests.
-func fentry() (bool, error) {
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+func fentry(types *btf.Cache) (bool, error) {
+	const name = "fentry"
+	coll, err := ebpf.NewCollectionWithOptions(&ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{name: {
 		Type: ebpf.Tracing, AttachType: ebpf.AttachTraceFEntry, AttachTo: "bpf_fentry_test1", License: "GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
-	})
+	}}}, ebpf.CollectionOptions{Cache: types})
 	if err != nil {
 		return false, nil // kernels without it give any error: EPERM where kprobes are left out
 	}
-	defer prog.Close()
-	l, err := link.AttachTracing(link.TracingOptions{Program: prog, AttachType: ebpf.AttachTraceFEntry})
+	defer coll.Close()
+	l, err := link.AttachTracing(link.TracingOptions{Program: coll.Programs[name], AttachType: ebpf.AttachTraceFEntry})
 	if err != nil {
 		return false, nil
 	}

@@ -21,7 +21,7 @@ func (s *Session) load() error {
 			main.Programs[name] = p
 		}
 	}
-	coll, err := ebpf.NewCollection(&main)
+	coll, err := ebpf.NewCollectionWithOptions(&main, ebpf.CollectionOptions{Cache: s.types})
 	if err != nil {
 		return loadError(s.prog, err)
 	}
@@ -60,7 +60,7 @@ func (s *Session) loadInto(programs map[string]*ebpf.ProgramSpec) error {
 		empty.Contents = nil
 		spec.Maps[name] = empty
 	}
-	coll, err := ebpf.NewCollectionWithOptions(&spec, ebpf.CollectionOptions{MapReplacements: s.coll.Maps})
+	coll, err := ebpf.NewCollectionWithOptions(&spec, ebpf.CollectionOptions{MapReplacements: s.coll.Maps, Cache: s.types})
 	if err != nil {
 		return err
 	}

@@ -129,8 +129,8 @@ func (s *Session) missedByProgram(p *ebpf.Program) (int64, error) {
 }
 
 // missedCounts reports whether the kernel counts what it skips of kprobes: both its ways to tell came in 6.7.
-func missedCounts() (bool, error) {
-	spec, err := btf.LoadKernelSpec()
+func missedCounts(types *btf.Cache) (bool, error) {
+	spec, err := types.Kernel()
 	if err != nil {
 		return false, fmt.Errorf("reading the kernel's types: %w", err)
 	}

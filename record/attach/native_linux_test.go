@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf/btf"
+
 	"probetape/record/compile"
 	"probetape/record/decode"
 	"probetape/record/resolve"
@@ -47,6 +49,9 @@ func needRoot(t testing.TB) compile.Features {
 }
 
 var ofThisKernel = sync.OnceValues(Features)
+
+// kernelTypes are read once for all tests.
+var kernelTypes = btf.NewCache()
 
 // buildC returns the path of a program of testdata/programs: from PROBETAPE_PROGRAMS where they are built already, since a virtual machine has
 // no compiler, else built now.
@@ -108,6 +113,7 @@ func startRecording(t testing.TB, p *resolve.Plan, cfg compile.Config, opts Opti
 	if err != nil {
 		t.Fatal(err)
 	}
+	opts.Types = kernelTypes
 	s, err := Open(prog, opts)
 	if err != nil {
 		var refused *VerifierError

@@ -3,6 +3,8 @@ package attach
 import (
 	"time"
 
+	"github.com/cilium/ebpf/btf"
+
 	"probetape/record/compile"
 	"probetape/schemas"
 )
@@ -13,6 +15,8 @@ type Options struct {
 	TaskBufferBytes int    // of the task buffer, per CPU; 0: DefaultTaskBuffer
 	Cgroup          string // TargetCgroup: the cgroup's directory
 	RunStats        bool   // count the programs' runs and time (Stats); it costs each run two readings of the clock
+
+	Types *btf.Cache // the kernel's types, where several sessions can share the work of reading them; nil: they are read
 }
 
 // Defaults of Options, per CPU.

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
@@ -30,6 +31,7 @@ type Session struct {
 	cpus   []int
 	counts counts
 
+	types       *btf.Cache
 	refused     map[string]error // programs that were not loaded
 	watched     []watched
 	missedKnown bool
@@ -49,7 +51,10 @@ func Open(prog *compile.Program, opts Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{prog: prog, cpus: cpus, refused: map[string]error{}, goFiles: map[string]bool{}}
+	s := &Session{prog: prog, cpus: cpus, refused: map[string]error{}, goFiles: map[string]bool{}, types: opts.Types}
+	if s.types == nil {
+		s.types = btf.NewCache()
+	}
 	if err := s.load(); err != nil {
 		return nil, err
 	}
@@ -61,7 +66,7 @@ func Open(prog *compile.Program, opts Options) (*Session, error) {
 
 func (s *Session) open(opts Options) error {
 	var err error
-	if s.missedKnown, err = missedCounts(); err != nil {
+	if s.missedKnown, err = missedCounts(s.types); err != nil {
 		return err
 	}
 	size := max(orDefault(opts.BufferBytes, DefaultBuffer), 2*s.prog.Slot) // a sample fits, with its header

@@ -37,7 +37,7 @@ func (b *body) check(targets []target) {
 	b.names = map[string]bool{}
 	for _, f := range b.s.Fields {
 		if f.Name != nil {
-			b.names[f.Name.Name] = true
+			b.names[f.Name.Name] = !f.Short // that one is what its expression is called
 		}
 	}
 	for i := range targets {

@@ -31,9 +31,10 @@ const (
 
 // compressor compresses buffers in memory that it reuses.
 type compressor struct {
-	codec Codec
-	lz4   lz4.Compressor
-	zstd  *zstd.Encoder
+	codec   Codec
+	matcher matcher
+	lz4     lz4.Compressor
+	zstd    *zstd.Encoder
 }
 
 func newCompressor(codec Codec) (*compressor, error) {
@@ -43,15 +44,23 @@ func newCompressor(codec Codec) (*compressor, error) {
 	}
 	var err error
 	c.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithWindowSize(zstdWindow),
-		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithLowerEncoderMem(true))
+		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, fmt.Errorf("making a zstd encoder: %w", err)
 	}
 	return c, nil
 }
 
-// append appends plain's compressed buffer to dst, where it must not overlap with it.
-func (c *compressor) append(dst, plain []byte) ([]byte, error) {
+// A content says what a buffer holds, which decides how to look for repetitions in it.
+type content uint8
+
+const (
+	texts content = iota
+	numeric
+)
+
+// append appends plain's compressed buffer to dst, which must not overlap with it.
+func (c *compressor) append(dst, plain []byte, holds content) ([]byte, error) {
 	start := len(dst)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(plain)))
 	ok := true
@@ -59,7 +68,7 @@ func (c *compressor) append(dst, plain []byte) ([]byte, error) {
 	if c.codec == Zstd {
 		dst = c.zstd.EncodeAll(plain, dst)
 	} else {
-		dst, ok, err = c.frame(dst, plain)
+		dst, ok, err = c.frame(dst, plain, holds)
 		if err != nil {
 			return nil, err
 		}
@@ -71,20 +80,22 @@ func (c *compressor) append(dst, plain []byte) ([]byte, error) {
 }
 
 // frame appends an LZ4 frame; not ok: it would not be shorter.
-func (c *compressor) frame(dst, plain []byte) (_ []byte, ok bool, err error) {
+func (c *compressor) frame(dst, plain []byte, holds content) (_ []byte, ok bool, err error) {
 	end := len(dst) + len(plain)
 	dst = append(dst, lz4Head...)
 	for len(plain) > 0 {
 		block := plain[:min(len(plain), lz4Block)]
 		plain = plain[len(block):]
 		at := len(dst)
-		dst = grow(dst, 4+len(block))
-		n, err := c.lz4.CompressBlock(block, dst[at+4:])
-		if err != nil && !errors.Is(err, lz4.ErrInvalidSourceShortBuffer) {
+		dst = grow(dst, 4+lz4Bound(len(block)))
+		n := 0
+		if holds == numeric && littleEndian() {
+			n = c.matcher.block(dst[at+4:], block)
+		} else if n, err = c.lz4.CompressBlock(block, dst[at+4:]); err != nil {
 			return nil, false, fmt.Errorf("compressing: %w", err)
 		}
 		size := uint32(n)
-		if err != nil || n == 0 || n >= len(block) {
+		if n >= len(block) {
 			n = copy(dst[at+4:], block)
 			size = uint32(n) | lz4Literal
 		}

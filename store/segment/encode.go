@@ -114,13 +114,13 @@ func (e *Encoder) absent() {
 }
 
 // put appends a buffer. An empty one is absent.
-func (e *Encoder) put(plain []byte) error {
+func (e *Encoder) put(plain []byte, holds content) error {
 	if len(plain) == 0 {
 		e.absent()
 		return nil
 	}
 	start := len(e.body)
-	body, err := e.comp.append(e.body, plain)
+	body, err := e.comp.append(e.body, plain, holds)
 	if err != nil {
 		return err
 	}
@@ -137,11 +137,11 @@ func (e *Encoder) put(plain []byte) error {
 // putNumbers appends numbers as they are in memory.
 func putNumbers[T number](e *Encoder, s []T) error {
 	if littleEndian() {
-		return e.put(bytesOf(s))
+		return e.put(bytesOf(s), numeric)
 	}
 	e.plain = append(e.plain[:0], bytesOf(s)...)
 	reverse[T](e.plain)
-	return e.put(e.plain)
+	return e.put(e.plain, numeric)
 }
 
 // putNarrow appends numbers of a narrower type.
@@ -160,7 +160,7 @@ func putNarrow[T number](e *Encoder, s []int64) error {
 	if !littleEndian() {
 		reverse[T](e.plain)
 	}
-	return e.put(e.plain)
+	return e.put(e.plain, numeric)
 }
 
 // validity appends a column's validity: a bit for each row, set where there is a value. The slots of nulls are held to be empty.
@@ -198,7 +198,7 @@ func (e *Encoder) bits(b schemas.Bitmap, from, to int, flip uint64) error {
 	for i := from; i < to; i += 64 {
 		e.plain = binary.LittleEndian.AppendUint64(e.plain, (word(b, i)^flip)&rowMask(to-i))
 	}
-	return e.put(e.plain[:bitmapBytes(to-from)])
+	return e.put(e.plain[:bitmapBytes(to-from)], numeric)
 }
 
 func (e *Encoder) bools(s []int64) error {
@@ -214,7 +214,7 @@ func (e *Encoder) bools(s []int64) error {
 		e.plain = binary.LittleEndian.AppendUint64(e.plain, w)[:len(e.plain)+bitmapBytes(n)]
 		s = s[n:]
 	}
-	return e.put(e.plain)
+	return e.put(e.plain, numeric)
 }
 
 // binary appends offsets and bytes of a strings or bytes column.
@@ -233,10 +233,10 @@ func (e *Encoder) binary(v *schemas.Column, from, to int) error {
 		before = o
 		e.plain = binary.LittleEndian.AppendUint32(e.plain, o-first)
 	}
-	if err := e.put(e.plain); err != nil {
+	if err := e.put(e.plain, numeric); err != nil {
 		return err
 	}
-	return e.put(v.Data[first:last])
+	return e.put(v.Data[first:last], texts)
 }
 
 // rowMask has the bits of the first n rows of a word.

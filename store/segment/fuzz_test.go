@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"runtime/metrics"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/pierrec/lz4/v4"
 
 	"probetape/schemas"
 )
@@ -133,7 +135,7 @@ func FuzzBuffer(f *testing.F) {
 		}
 		for _, n := range []int{1, 100, lz4Block + 100} {
 			plain := bytes.Repeat([]byte{1, 2, 3, 4, 5, 0, 0, 0}, n)[:n]
-			stored, err := c.append(nil, plain)
+			stored, err := c.append(nil, plain, texts)
 			if err != nil {
 				f.Fatal(err)
 			}
@@ -162,28 +164,41 @@ func FuzzBuffer(f *testing.F) {
 	})
 }
 
-// FuzzCompress compresses any bytes with both codecs, and gets them back.
+// FuzzCompress compresses any bytes in every way, and gets them back, from the library's own LZ4 reader too.
 func FuzzCompress(f *testing.F) {
 	f.Add([]byte("hello hello hello hello"), uint8(3))
-	f.Add(bytes.Repeat([]byte{0}, 70000), uint8(1))
+	f.Add(bytes.Repeat([]byte{0}, 7000), uint8(11))
+	f.Add(bytes.Repeat([]byte{1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0}, 100), uint8(1))
+	ofLZ4, err := newCompressor(LZ4)
+	if err != nil {
+		f.Fatal(err)
+	}
+	ofZstd, err := newCompressor(Zstd)
+	if err != nil {
+		f.Fatal(err)
+	}
+	var d decompressor
 	f.Fuzz(func(t *testing.T, plain []byte, times uint8) {
 		plain = bytes.Repeat(plain, int(times%16))
-		for _, codec := range []Codec{LZ4, Zstd} {
-			c, err := newCompressor(codec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			stored, err := c.append(nil, plain)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dst := make([]byte, len(plain))
-			var d decompressor
-			if err := d.into(dst, stored, codec); err != nil || !bytes.Equal(dst, plain) {
-				t.Fatal("not the same bytes", err)
-			}
-			if len(stored) > len(plain)+lengthSize {
-				t.Errorf("%d bytes became %d", len(plain), len(stored))
+		for _, c := range []*compressor{ofLZ4, ofZstd} {
+			for _, holds := range []content{texts, numeric} {
+				stored, err := c.append(nil, plain, holds)
+				if err != nil {
+					t.Fatal(err)
+				}
+				dst := make([]byte, len(plain))
+				if err := d.into(dst, stored, c.codec); err != nil || !bytes.Equal(dst, plain) {
+					t.Fatal("not the same bytes", err)
+				}
+				if len(stored) > len(plain)+lengthSize {
+					t.Errorf("%d bytes became %d", len(plain), len(stored))
+				}
+				if c.codec == LZ4 && string(stored[:lengthSize]) != "\xff\xff\xff\xff\xff\xff\xff\xff" {
+					got, err := io.ReadAll(lz4.NewReader(bytes.NewReader(stored[lengthSize:])))
+					if err != nil || !bytes.Equal(got, plain) {
+						t.Fatal("not the same bytes to the library", err)
+					}
+				}
 			}
 		}
 	})
