@@ -9,5 +9,5 @@
 // What is read is hostile: no byte goes to another Arrow reader, every length is checked against the file and against fixed limits, and
 // every buffer against its checksum, before it is used. docs/format-segment.md has the format.
 //
-// It imports schemas, the compressors and the flatbuffers builder; Arrow itself only in tests, as the witness.
+// It imports schemas, the compressors, the flatbuffers builder and x/sys; Arrow itself only in tests, as the witness.
 package segment
