@@ -81,7 +81,7 @@ func costOf(stats func() (attach.Stats, error)) (schemas.Cost, error) {
 	c := schemas.Cost{
 		UserNS:      u.Utime.Nano(),
 		SystemNS:    u.Stime.Nano(),
-		MaxRSS:      u.Maxrss << 10, // getrusage(2): KiB
+		MaxRSS:      int64(u.Maxrss) << 10, // getrusage(2): KiB
 		ProgramNS:   int64(s.RunTime),
 		ProgramRuns: s.Runs,
 	}
@@ -97,5 +97,5 @@ func spaceOf(path string) (free, size int64, err error) {
 	if err := syscall.Statfs(path, &s); err != nil {
 		return 0, 0, err
 	}
-	return int64(s.Bavail) * s.Bsize, int64(s.Blocks) * s.Bsize, nil
+	return int64(s.Bavail) * int64(s.Bsize), int64(s.Blocks) * int64(s.Bsize), nil
 }

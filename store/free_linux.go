@@ -21,5 +21,5 @@ func freeBytes(root *os.Root) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("asking for the free space: %w", err)
 	}
-	return int64(s.Bavail) * s.Frsize, nil
+	return int64(s.Bavail) * int64(s.Frsize), nil
 }
