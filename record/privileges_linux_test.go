@@ -3,6 +3,7 @@ package record
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,6 +117,9 @@ func dropAndTell(t *testing.T, dir string) {
 	}
 	for _, task := range tasks {
 		status, err := os.ReadFile("/proc/self/task/" + task.Name() + "/status")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the thread has ended
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -180,6 +180,9 @@ func (o outcome) print(w io.Writer) bool {
 		word = "FAIL"
 	}
 	fmt.Fprintf(w, "%s kernel %s (%s): %s in %s, boot %d\n", word, o.kernel.series, o.kernel.release, o.verdict, o.elapsed.Round(100*time.Millisecond), o.boots)
+	for _, crash := range o.crashes {
+		fmt.Fprintln(w, "  note: the kernel crashed, and was booted again:", crash)
+	}
 	for _, line := range strings.SplitAfter(o.report, "\n") {
 		if line != "" {
 			fmt.Fprint(w, "  ", line)

@@ -78,6 +78,7 @@ type boot struct {
 	elapsed time.Duration
 	done    bool // init came to its end
 	started bool // at least one test binary began
+	crashed bool // the kernel panicked or rebooted
 	detail  string
 }
 
@@ -108,7 +109,7 @@ func (q qemu) run(ctx context.Context, k kernel, parameters, initramfs, dir stri
 	case ctx.Err() != nil:
 		b.detail = "it did not end in time"
 	case err == nil:
-		b.detail = "the kernel panicked or rebooted"
+		b.detail, b.crashed = "the kernel panicked or rebooted", true
 	case !errors.As(err, &exit):
 		return b, fmt.Errorf("running QEMU: %w", err)
 	case exit.ExitCode() == guest.ExitDone*2+1:
@@ -140,6 +141,20 @@ func (b *boot) scan() error {
 			return nil // its end
 		}
 	}
+}
+
+// oops returns the line with which a crash begins on the console.
+func (b boot) oops() string {
+	text, err := os.ReadFile(b.console)
+	if err != nil {
+		return err.Error()
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, "Oops") || strings.Contains(line, "BUG:") || strings.Contains(line, "Kernel panic") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return b.detail
 }
 
 // tail returns the last lines of the console.

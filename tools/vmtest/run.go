@@ -21,6 +21,11 @@ import (
 // host's fault, and no test's result depends on it.
 const bootAttempts = 3
 
+// crashAttempts is how often a kernel may be booted that crashes in the middle of its tests. The emulator now and then has a CPU run half
+// of an instruction that another CPU is writing (kernels rewrite their own code when a probe is attached). A crash that a test causes comes
+// again and fails the run; one that does not is told all the same.
+const crashAttempts = 2
+
 // outcome is a kernel's run.
 type outcome struct {
 	kernel  kernel
@@ -28,7 +33,8 @@ type outcome struct {
 	verdict testresult.Verdict
 	elapsed time.Duration
 	boots   int
-	err     error // the machine itself failed
+	crashes []string // of boots that were repeated
+	err     error    // the machine itself failed
 }
 
 // test boots a kernel, until it gets to its tests, and judges what they say.
@@ -45,8 +51,14 @@ func (q qemu) test(ctx context.Context, k kernel, parameters, initramfs, dir str
 		if b, o.err = q.run(ctx, k, parameters, initramfs, attempt); o.err != nil {
 			return o
 		}
-		if b.started || ctx.Err() != nil || o.boots == bootAttempts {
+		if b.done || ctx.Err() != nil || o.boots == bootAttempts {
 			break
+		}
+		if b.started {
+			if !b.crashed || len(o.crashes)+1 == crashAttempts {
+				break
+			}
+			o.crashes = append(o.crashes, b.oops())
 		}
 	}
 	o.judge(b, tests, whole)
