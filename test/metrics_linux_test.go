@@ -52,7 +52,7 @@ func get(t *testing.T, url string) (string, int) {
 
 // TestLiveMetrics: what a recording serves is what the capture says afterwards, by names, labels and buckets.
 func TestLiveMetrics(t *testing.T) {
-	r := startRecording(t, "--listen", ":0", "-e", "syscall:getppid", "--", "sh", "-c", traced("getppid_threads")+" 4000; sleep 1000")
+	r := startRecording(t, "--listen", ":0", "-e", `syscall:getppid /comm == "getppid_threads"/`, "--", "sh", "-c", traced("getppid_threads")+" 4000; exec sleep 1000")
 	r.waitFor("/metrics")
 	url := metricsAt.FindString(r.stderr.String())
 	if !strings.HasPrefix(url, "http://127.0.0.1:") {
@@ -70,7 +70,7 @@ func TestLiveMetrics(t *testing.T) {
 	if text, status := get(t, strings.Replace(url, "/metrics", "/healthz", 1)); status != 200 || text != "ok\n" {
 		t.Errorf("/healthz: %d %q", status, text)
 	}
-	// sh passes the signal's end on: it dies of it.
+	// The signal is passed on to the command, which dies of it.
 	if status := r.end(syscall.SIGTERM); status != 128+int(syscall.SIGTERM) {
 		t.Errorf("status %d: %s", status, r.stderr.String())
 	}

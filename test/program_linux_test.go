@@ -206,25 +206,38 @@ func counts(t *testing.T, capture string, args ...string) (map[string]uint64, co
 	return bySite, r
 }
 
-// background starts a command, and ends it with the test.
+// background starts a command in a process group of its own, and ends the group with the test: what the command started too, such as
+// the program that it records.
 func background(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
 	t.Helper()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
+	cmd.WaitDelay = leftOver
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+			t.Error(err)
+		}
 		if cmd.ProcessState == nil {
-			// It may have ended by itself meanwhile; Wait tells.
-			if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-				t.Error(err)
-			}
-			var exit *exec.ExitError
-			if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
-				t.Error(err)
-			}
+			waitFor(t, cmd)
 		}
 	})
 	return cmd
+}
+
+// leftOver is how long the output of a command is read after its end, where something that it started still holds it open.
+const leftOver = 2 * time.Second
+
+// waitFor waits for a command, whatever its status.
+func waitFor(t *testing.T, cmd *exec.Cmd) {
+	var exit *exec.ExitError
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+		t.Error(err)
+	}
 }
 
 // recording is a run of record in the background.
@@ -267,14 +280,13 @@ func (r *recording) end(sig os.Signal) int {
 // wait waits for the end and returns the exit status.
 func (r *recording) wait() int {
 	r.t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- r.Cmd.Wait() }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		waitFor(r.t, r.Cmd)
+	}()
 	select {
-	case err := <-done:
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			r.t.Fatal(err)
-		}
+	case <-done:
 	case <-time.After(patience):
 		r.t.Fatalf("record does not end; it said: %s", r.stderr.String())
 	}
