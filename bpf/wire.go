@@ -92,6 +92,7 @@ const (
 	ParamStmt                    // Call.Stmt
 	ParamErrno                   // 1: a return value in -4095..-1 is an errno
 	ParamUser                    // 1: arguments are those of a user function
+	ParamSites                   // how many sites there are
 	ParamTwin                    // Twin...
 	ParamPreempt                 // 1: the kernel may preempt the program, and can be asked not to
 	ParamAddress                 // 1: the site is found by the probe's address

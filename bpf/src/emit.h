@@ -153,8 +153,10 @@ static __always_inline void pt_commit(void *ctx, struct pt_slot *slot)
 
 static __always_inline struct wire_counters *pt_counters(__u64 site)
 {
-	__u32 key = site;
+	__u32 key = bpf_get_smp_processor_id() * PARAM(SITES) + site;
 
+	if (site >= PARAM(SITES))
+		return NULL;
 	return bpf_map_lookup_elem(&counters, &key);
 }
 

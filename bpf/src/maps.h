@@ -47,7 +47,17 @@ MAP(tasks, BPF_MAP_TYPE_PERF_EVENT_ARRAY, __u32, __u32, 0);
 MAP(task_turns, BPF_MAP_TYPE_LRU_HASH, __u64, __u32, 1);
 MAP(cpus, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct pt_cpu, 1);
 MAP(slots, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct pt_slot_value, 4);
-MAP(counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct wire_counters, 1);
+/*
+ * Of each CPU's sites. The recorder has it in its memory: while a process is in a system call for a map, waiting to run again included, the
+ * kernel skips programs of kprobes and perf tracepoints on that CPU.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wire_counters);
+} counters SEC(".maps");
 MAP(targets, BPF_MAP_TYPE_HASH, __u32, struct pt_target, 1);
 MAP(cgroups, BPF_MAP_TYPE_CGROUP_ARRAY, __u32, __u32, 1);
 MAP(session, BPF_MAP_TYPE_ARRAY, __u32, struct pt_session, 1);

@@ -46,14 +46,15 @@
 #define PARAM_USER 16
 #define TWIN_FIRST 1
 #define TWIN_SECOND 2
-#define PARAM_TWIN 17
-#define PARAM_PREEMPT 18
-#define PARAM_ADDRESS 19
-#define PARAM_RESULT_AT 20
-#define PARAM_STALE 21
-#define PARAM_SESSION_CTX 22
-#define PARAM_GONE 23
-#define PARAM_RECORD 24
+#define PARAM_SITES 17
+#define PARAM_TWIN 18
+#define PARAM_PREEMPT 19
+#define PARAM_ADDRESS 20
+#define PARAM_RESULT_AT 21
+#define PARAM_STALE 22
+#define PARAM_SESSION_CTX 23
+#define PARAM_GONE 24
+#define PARAM_RECORD 25
 
 struct wire_batch {
 	__u32 size;

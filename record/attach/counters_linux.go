@@ -7,7 +7,9 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -16,61 +18,60 @@ import (
 	"probetape/schemas"
 )
 
-// counts are the buffers of Counters.
+// counts are what Counters returns, and the map that it reads: as many counters as there are sites, for each possible CPU.
 type counts struct {
-	out     []Counts
-	percpu  []schemas.WireCounters
-	keys    []uint32
-	noBatch bool
+	out    []Counts
+	mapped []byte
+	values []schemas.WireCounters
+}
+
+// mapCounters brings the counters' map into this process's memory. Reading it by system calls would make the kernel skip programs (TestReadingSkipsNothing).
+func (s *Session) mapCounters() error {
+	m := s.coll.Maps[bpf.MapCounters]
+	n := int(m.MaxEntries())
+	page := os.Getpagesize()
+	size := (n*int(unsafe.Sizeof(schemas.WireCounters{})) + page - 1) / page * page
+	mapped, err := unix.Mmap(m.FD(), 0, size, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("mapping the programs' counters: %w", err)
+	}
+	s.counts.mapped = mapped
+	s.counts.values = unsafe.Slice((*schemas.WireCounters)(unsafe.Pointer(&mapped[0])), n)
+	s.counts.out = make([]Counts, len(s.prog.Sites))
+	return nil
+}
+
+func (s *Session) unmapCounters() error {
+	if s.counts.mapped == nil {
+		return nil
+	}
+	mapped := s.counts.mapped
+	s.counts.mapped, s.counts.values = nil, nil
+	if err := unix.Munmap(mapped); err != nil {
+		return fmt.Errorf("unmapping the programs' counters: %w", err)
+	}
+	return nil
 }
 
 // Counters returns every site's counters, indexed by site. The slice is the session's and is overwritten by the next call.
 func (s *Session) Counters() ([]Counts, error) {
-	n, cpus := len(s.prog.Sites), ebpf.MustPossibleCPU()
 	c := &s.counts
-	if c.out == nil {
-		c.out, c.keys = make([]Counts, n), make([]uint32, n)
-		c.percpu = make([]schemas.WireCounters, n*cpus)
-	}
-	if err := s.readCounters(n, cpus); err != nil {
-		return nil, fmt.Errorf("reading the programs' counters: %w", err)
-	}
-	for i := range c.out {
-		var sum schemas.WireCounters
-		for _, v := range c.percpu[i*cpus : (i+1)*cpus] {
-			sum.Attempted += v.Attempted
-			sum.StartedBefore += v.StartedBefore
-			sum.MapFull += v.MapFull
-			sum.Skipped += v.Skipped
+	clear(c.out)
+	for i := range c.values {
+		if len(c.out) == 0 {
+			break
 		}
-		c.out[i] = Counts{WireCounters: sum}
+		from, to := &c.values[i], &c.out[i%len(c.out)].WireCounters
+		to.Attempted += atomic.LoadUint64(&from.Attempted)
+		to.StartedBefore += atomic.LoadUint64(&from.StartedBefore)
+		to.MapFull += atomic.LoadUint64(&from.MapFull)
+		to.Skipped += atomic.LoadUint64(&from.Skipped)
 	}
 	if err := s.readMissed(); err != nil {
 		return nil, err
 	}
 	s.addMissed(c.out)
 	return c.out, nil
-}
-
-func (s *Session) readCounters(n, cpus int) error {
-	c, m := &s.counts, s.coll.Maps[bpf.MapCounters]
-	if n == 0 {
-		return nil
-	}
-	if !c.noBatch {
-		var cursor ebpf.MapBatchCursor
-		got, err := m.BatchLookup(&cursor, c.keys, c.percpu, nil)
-		if got == n && (err == nil || errors.Is(err, ebpf.ErrKeyNotExist)) {
-			return nil
-		}
-		c.noBatch = true // before 5.13; where it fails for another reason, the lookups below say so
-	}
-	for i := range n {
-		if err := m.Lookup(uint32(i), c.percpu[i*cpus:(i+1)*cpus]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Stats returns what the programs have cost so far.

@@ -2,16 +2,28 @@ package attach
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/cilium/ebpf"
 
+	"probetape/bpf"
 	"probetape/record/compile"
 )
 
 // load loads the programs and maps. The kernel looks at the function of fentry and fexit programs when it loads them: one that cannot be
 // traced is its site's failure, not the recording's.
 func (s *Session) load() error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("reading how many CPUs there can be: %w", err)
+	}
+	s.maps = maps.Clone(s.prog.Spec.Maps)
+	counters := s.maps[bpf.MapCounters].Copy()
+	counters.MaxEntries *= uint32(cpus)
+	s.maps[bpf.MapCounters] = counters
+
 	main := *s.prog.Spec
+	main.Maps = s.maps
 	main.Programs = map[string]*ebpf.ProgramSpec{}
 	traced := map[string]*ebpf.ProgramSpec{}
 	for name, p := range s.prog.Spec.Programs {
@@ -55,7 +67,7 @@ func (s *Session) loadTraced(programs map[string]*ebpf.ProgramSpec) error {
 func (s *Session) loadInto(programs map[string]*ebpf.ProgramSpec) error {
 	spec := *s.prog.Spec
 	spec.Programs, spec.Maps = programs, map[string]*ebpf.MapSpec{}
-	for name, m := range s.prog.Spec.Maps { // they are there and filled; what is in them may be programs that are not here
+	for name, m := range s.maps { // they are there and filled; what is in them may be programs that are not here
 		empty := m.Copy()
 		empty.Contents = nil
 		spec.Maps[name] = empty

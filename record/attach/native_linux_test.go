@@ -105,6 +105,8 @@ func syscallSite(name string, number int32) resolve.Site {
 type recording struct {
 	session *Session
 	rows    *rows
+
+	begun, ending func() // called when everything is attached, and before it is detached
 }
 
 func startRecording(t testing.TB, p *resolve.Plan, cfg compile.Config, opts Options) *recording {
@@ -153,6 +155,9 @@ func (r *recording) attach(t testing.TB) {
 			t.Fatal(res.Err)
 		}
 	}
+	if r.begun != nil {
+		r.begun()
+	}
 }
 
 func (r *recording) drain(t testing.TB) {
@@ -170,6 +175,9 @@ func (r *recording) drain(t testing.TB) {
 
 func (r *recording) stop(t testing.TB) *rows {
 	t.Helper()
+	if r.ending != nil {
+		r.ending()
+	}
 	if err := r.session.Detach(); err != nil {
 		t.Fatal(err)
 	}
@@ -227,8 +235,13 @@ func (r *rows) keep(b *schemas.Batch) error {
 // record runs a command as the only target, from its execve on, draining while it runs.
 func record(t *testing.T, p *resolve.Plan, opts Options, command ...string) *rows {
 	t.Helper()
-	cfg := compile.Config{Mode: compile.TargetPIDs, Children: true, SelfPID: uint32(os.Getpid()), Features: needRoot(t), CPUs: 2}
-	return recordWith(t, startRecording(t, p, cfg, opts), command...)
+	return recordWith(t, startRecording(t, p, pidConfig(t), opts), command...)
+}
+
+// pidConfig is for processes as targets.
+func pidConfig(t testing.TB) compile.Config {
+	t.Helper()
+	return compile.Config{Mode: compile.TargetPIDs, Children: true, SelfPID: uint32(os.Getpid()), Features: needRoot(t), CPUs: 2}
 }
 
 // recordWith is record with a session that is open already.

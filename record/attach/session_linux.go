@@ -31,6 +31,7 @@ type Session struct {
 	cpus   []int
 	counts counts
 
+	maps        map[string]*ebpf.MapSpec // as they were loaded
 	types       *btf.Cache
 	refused     map[string]error // programs that were not loaded
 	watched     []watched
@@ -67,6 +68,9 @@ func Open(prog *compile.Program, opts Options) (*Session, error) {
 func (s *Session) open(opts Options) error {
 	var err error
 	if s.missedKnown, err = missedCounts(s.types); err != nil {
+		return err
+	}
+	if err := s.mapCounters(); err != nil {
 		return err
 	}
 	size := max(orDefault(opts.BufferBytes, DefaultBuffer), 2*s.prog.Slot) // a sample fits, with its header
@@ -178,6 +182,7 @@ func (s *Session) Close() error {
 		errs = append(errs, closeLinks(s.links[p]))
 		s.links[p] = nil
 	}
+	errs = append(errs, s.unmapCounters())
 	if s.events != nil {
 		errs = append(errs, s.events.Close())
 	}

@@ -158,6 +158,7 @@ func (c *compiler) params() params {
 		bpf.ParamTaskBTF:  number(c.cfg.Features.TaskBTF),
 		bpf.ParamTaskRegs: number(c.cfg.Features.TaskBTF && c.cfg.Features.TaskRegs),
 		bpf.ParamSlot:     int64(c.slot),
+		bpf.ParamSites:    int64(len(c.out.Sites)),
 	}
 }
 
@@ -266,7 +267,7 @@ func (c *compiler) finish() {
 		maps[name] = c.from.Maps[name].Copy()
 	}
 	resize(maps[bpf.MapSlots], c.slot, 4)
-	resize(maps[bpf.MapCounters], int(unsafe.Sizeof(schemas.WireCounters{})), max(1, len(c.out.Sites)))
+	resize(maps[bpf.MapCounters], int(unsafe.Sizeof(schemas.WireCounters{})), max(1, len(c.out.Sites))) // of one CPU: the session knows how many there are
 	if c.cfg.Mode == TargetPIDs {
 		maps[bpf.MapTargets].MaxEntries = maxTargets
 	}

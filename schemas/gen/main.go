@@ -106,6 +106,7 @@ func constants() []cConst {
 		{"PARAM_USER", int64(bpf.ParamUser)},
 		{"TWIN_FIRST", bpf.TwinFirst},
 		{"TWIN_SECOND", bpf.TwinSecond},
+		{"PARAM_SITES", int64(bpf.ParamSites)},
 		{"PARAM_TWIN", int64(bpf.ParamTwin)},
 		{"PARAM_PREEMPT", int64(bpf.ParamPreempt)},
 		{"PARAM_ADDRESS", int64(bpf.ParamAddress)},
