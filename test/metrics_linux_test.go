@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -94,6 +95,19 @@ func seriesOf(metrics string) string {
 	return series.String()
 }
 
+// freeAddress returns an address of loopback that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
 func TestPrometheusScrapesARecording(t *testing.T) {
 	prometheus := needProgram(t, "prometheus")
 	r := startRecording(t, "--listen", ":0", "--", "sh", "-c", "while :; do ls / >/dev/null; done")
@@ -105,7 +119,7 @@ func TestPrometheusScrapesARecording(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const address = "127.0.0.1:39090"
+	address := freeAddress(t)
 	said := &lockedBuffer{}
 	cmd := exec.Command(prometheus, "--config.file", config, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
 	cmd.Stderr = said
@@ -124,6 +138,9 @@ func TestPrometheusScrapesARecording(t *testing.T) {
 			return false
 		}
 		defer resp.Body.Close()
+		if resp.StatusCode == http.StatusServiceUnavailable {
+			return false // it is still reading its own files
+		}
 		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 			t.Fatalf("%v; Prometheus says: %s", err, said.String())
 		}
