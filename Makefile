@@ -28,7 +28,7 @@ demo:
 	$(MAKE) --no-print-directory build
 	./scripts/demo.sh
 
-## test: vet to recordings on this machine's kernel. test-e2e and test-vm are run by hand until both hold on every machine.
+## test: every layer, from vet to the kernels in virtual machines.
 test:
 	./scripts/install-deps.sh test
 	$(MAKE) --no-print-directory build
@@ -37,6 +37,8 @@ test:
 	$(MAKE) --no-print-directory generate-check
 	$(MAKE) --no-print-directory test-unit
 	$(MAKE) --no-print-directory test-root
+	$(MAKE) --no-print-directory test-e2e
+	$(MAKE) --no-print-directory test-vm
 
 ## test-unit: what needs neither root nor BPF.
 test-unit:
